@@ -1,0 +1,91 @@
+#include "base/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/table.h"
+
+#define ARENA_BLOCK (64 * 1024)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, size;
+    char data[];
+};
+
+struct arena {
+    struct arena_block *blocks;
+    struct table interned;
+    size_t bytes;
+};
+
+struct arena *arena_new(void)
+{
+    return calloc(1, sizeof(struct arena));
+}
+
+struct arena *arena_free(struct arena *arena)
+{
+    if (!arena)
+        return NULL;
+    table_done(&arena->interned);
+    for (struct arena_block *b = arena->blocks, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    free(arena);
+    return NULL;
+}
+
+static struct arena_block *arena_room(struct arena *arena, size_t len)
+{
+    struct arena_block *b = arena->blocks;
+    if (b && b->size - b->used >= len)
+        return b;
+    size_t size = len > ARENA_BLOCK / 4 ? len : ARENA_BLOCK;
+    b = malloc(sizeof(*b) + size);
+    if (!b)
+        return NULL;
+    *b = (struct arena_block){.size = size};
+    arena->bytes += sizeof(*b) + size;
+    if (size == len && arena->blocks) { /* a large string of its own: keep filling the current block */
+        b->next = arena->blocks->next;
+        arena->blocks->next = b;
+    } else {
+        b->next = arena->blocks;
+        arena->blocks = b;
+    }
+    return b;
+}
+
+const char *arena_str(struct arena *arena, const char *str)
+{
+    if (!str)
+        return NULL;
+    size_t len = strlen(str) + 1;
+    struct arena_block *b = arena_room(arena, len);
+    if (!b)
+        return NULL;
+    char *copy = b->data + b->used;
+    memcpy(copy, str, len);
+    b->used += len;
+    return copy;
+}
+
+const char *arena_intern(struct arena *arena, const char *str)
+{
+    if (!str)
+        return NULL;
+    const char *known = table_key(&arena->interned, str);
+    if (known)
+        return known;
+    const char *copy = arena_str(arena, str);
+    if (!copy || table_put(&arena->interned, copy, 0) < 0)
+        return NULL;
+    return copy;
+}
+
+size_t arena_size(const struct arena *arena)
+{
+    return arena->bytes;
+}

@@ -1,0 +1,21 @@
+/* Strings that live and die together: a run's names and texts. Equal strings
+ * that come through arena_intern are kept once. */
+#pragma once
+
+#include <stddef.h>
+
+struct arena;
+
+/* NULL when out of memory. */
+struct arena *arena_new(void);
+struct arena *arena_free(struct arena *arena); /* takes NULL; returns NULL */
+
+/* A copy that lives as long as the arena, or NULL when out of memory. A NULL
+ * argument gives NULL. */
+const char *arena_str(struct arena *arena, const char *str);
+
+/* The same, but equal strings give the same pointer. */
+const char *arena_intern(struct arena *arena, const char *str);
+
+/* Bytes taken from the system. */
+size_t arena_size(const struct arena *arena);

@@ -1,0 +1,99 @@
+#include "base/buf.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_done(struct buf *buf)
+{
+    free(buf->data);
+    *buf = (struct buf){.max = buf->max};
+}
+
+void buf_reset(struct buf *buf)
+{
+    buf->len = 0;
+    if (buf->data)
+        buf->data[0] = '\0';
+}
+
+/* Makes room for `more` bytes and the NUL. */
+static int buf_reserve(struct buf *buf, size_t more)
+{
+    if (more > buf->max || buf->len > buf->max - more)
+        return -ENOBUFS;
+    size_t need = buf->len + more + 1;
+    if (need <= buf->size)
+        return 0;
+    size_t size = buf->size ? buf->size : 64;
+    while (size < need)
+        size = size > SIZE_MAX / 2 ? need : size * 2;
+    char *data = realloc(buf->data, size);
+    if (!data)
+        return -ENOMEM;
+    buf->data = data;
+    buf->size = size;
+    return 0;
+}
+
+int buf_add(struct buf *buf, const void *data, size_t len)
+{
+    int r = buf_reserve(buf, len);
+    if (r < 0)
+        return r;
+    if (len)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+    return 0;
+}
+
+int buf_add_str(struct buf *buf, const char *str)
+{
+    return buf_add(buf, str, strlen(str));
+}
+
+int buf_add_char(struct buf *buf, char c)
+{
+    return buf_add(buf, &c, 1);
+}
+
+int buf_vprintf(struct buf *buf, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    int r = n < 0 ? -EINVAL : buf_reserve(buf, (size_t)n);
+    if (r == 0) {
+        vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
+        buf->len += (size_t)n;
+    }
+    va_end(again);
+    return r;
+}
+
+int buf_printf(struct buf *buf, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int r = buf_vprintf(buf, format, args);
+    va_end(args);
+    return r;
+}
+
+const char *buf_str(const struct buf *buf)
+{
+    return buf->data ? buf->data : "";
+}
+
+char *buf_take(struct buf *buf)
+{
+    if (!buf->data && buf_reserve(buf, 0) < 0)
+        return NULL;
+    buf->data[buf->len] = '\0';
+    char *data = buf->data;
+    *buf = (struct buf){.max = buf->max};
+    return data;
+}

@@ -1,0 +1,57 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+static struct {
+    enum log_level level;
+    void (*sink)(enum log_level level, const char *line, void *data);
+    void *data;
+} sink = {.level = LOG_LEVEL_INFO};
+
+static const char *const level_words[] = {"error", "warning", "info", "debug"};
+
+void log_set_level(enum log_level level)
+{
+    sink.level = level;
+}
+
+void log_set_sink(void (*fn)(enum log_level level, const char *line, void *data), void *data)
+{
+    sink.sink = fn;
+    sink.data = data;
+}
+
+int log_level_parse(const char *word, enum log_level *ret_level)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(level_words); i++) {
+        if (strcmp(word, level_words[i]) == 0) {
+            *ret_level = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    if (level > sink.level)
+        return;
+    struct buf raw = BUF_INIT(16 * 1024), line = BUF_INIT(64 * 1024);
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&raw, format, args);
+    va_end(args);
+    text_escape(&line, buf_str(&raw));
+    if (sink.sink)
+        sink.sink(level, buf_str(&line), sink.data);
+    else
+        fprintf(stderr, "%s: %s\n", level_words[level], buf_str(&line));
+    buf_done(&raw);
+    buf_done(&line);
+}

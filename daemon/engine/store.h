@@ -1,0 +1,27 @@
+/* Port: the durable state as the engine sees it. Implemented by io/store_sqlite
+ * and by the simulation. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct item;
+
+enum run_state { RUN_QUEUED, RUN_RUNNING, RUN_PAUSED, RUN_SUCCEEDED, RUN_FAILED, RUN_CANCELLED };
+
+const char *run_state_name(enum run_state state);
+
+/* One changed row. Pointers are borrowed until on_done. */
+struct store_change {
+    const char *run_id;
+    const struct item *item;  /* the item's new value, or NULL: the run itself changed */
+    enum run_state run_state; /* when item is NULL */
+    int64_t finished_ms;      /* when item is NULL; 0: not ended */
+};
+
+struct store {
+    /* Writes all changes in one transaction, durably, one batch at a time; calls on_done once, never before it
+     * returns: 0, or a negative errno, after which the batch may be on disk all the same. */
+    void (*commit)(struct store *store, const struct store_change *changes, size_t n,
+                   void (*on_done)(int error, void *data), void *data);
+};

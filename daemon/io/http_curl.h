@@ -1,0 +1,29 @@
+/* The HTTP port on libcurl's multi interface and libuv: one server, kept
+ * connections, TLS checked as the settings say. Happy path: start takes a free
+ * easy handle, curl asks for sockets and one timer, completions are drained
+ * after every socket action, on_reply is called from the loop. Failures: see
+ * enum http_outcome. Never sends a request twice by itself when `once` is set. */
+#pragma once
+
+#include <uv.h>
+
+#include "engine/http.h"
+
+struct server_settings;
+struct http_curl;
+
+/* `settings` and `media_type` are borrowed for its life; the password is copied
+ * and wiped when freed. Returns 0, -ENOMEM, or -EINVAL with *ret_error a static text
+ * (a CA file that cannot be read, a pin that libcurl refuses). */
+int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
+                  const char *media_type, struct http_curl **ret, const char **ret_error);
+
+/* The port's face; valid as long as the object. */
+struct http *http_curl_port(struct http_curl *http);
+
+/* Ends all requests (each gets its on_reply with HTTP_ABORTED), closes all
+ * handles, then calls on_closed once and frees itself. */
+void http_curl_close(struct http_curl *http, void (*on_closed)(void *data), void *data);
+
+/* Connections opened so far. */
+unsigned long http_curl_connections(const struct http_curl *http);

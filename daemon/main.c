@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+    puts("jobcloned " JOBCLONE_VERSION);
+    return 0;
+}
