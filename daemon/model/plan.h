@@ -36,6 +36,8 @@ struct plan_clone {
     enum on_conflict on_conflict;
     enum job_kind kind;          /* asserted by `kind:`, else JOB_KIND_UNKNOWN */
     bool late;
+    bool own_folder, own_file, own_vm_suffix, own_repository; /* given on the clone itself, not by `defaults`:
+                                                                 then a kind that lacks the field is an error */
     unsigned line, column;       /* where the clone stands in the plan */
 };
 
