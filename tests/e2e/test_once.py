@@ -1,0 +1,232 @@
+"""jobcloned --once where nothing goes wrong on the way, and where the plan or the server says no."""
+import json
+import socket
+import unittest
+
+from harness import (BIN, FAILURES, MARK, OK, PASSWORD, UNREACHABLE, USAGE, BenchCase, Sim, backups)
+
+REPOSITORIES = ("Repo A", "Repo B")
+
+
+def four_kinds(rounds):
+    clones = []
+    for i in range(rounds):
+        clones += [
+            {"source": "Template Backup", "kind": "Backup", "name": f"Čeněk & Sons {i:02} Backup",
+             "repository": REPOSITORIES[i % 2], "folder": f"folder{i:02}", "description": f"number {i} <of> \"many\""},
+            {"source": "Template Replica", "kind": "Replica", "name": f"Tenant {i:02} Replica", "vm_suffix": f"_t{i:02}"},
+            {"source": "Template Copy", "kind": "BackupCopy", "name": f"Tenant {i:02} Copy",
+             "repository": REPOSITORIES[(i + 1) % 2], "file": f"file{i:02}"},
+            {"source": "Template Immediate", "kind": "ImmediateBackupCopy", "name": f"Tenant/{i:02}: Mirror",
+             "repository": "Repo B"},
+        ]
+    return clones
+
+
+class Once(BenchCase):
+    def test_four_kinds(self):
+        bench = self.bench()
+        clones = four_kinds(10)
+        bench.plan(clones, description="forty")
+        run = bench.once()
+        self.assert_code(run, OK)
+        self.assert_all_succeeded(run, 40)
+        self.assert_each_once(bench, [clone["name"] for clone in clones])
+        made = bench.clones()
+        for index, wish in enumerate(clones):
+            with self.subTest(name=wish["name"]):
+                self.assert_as_wished(wish, made[wish["name"]][0], run.result, index)
+
+    def assert_as_wished(self, wish, truth, result, index):
+        item = result["items"][index]
+        self.assertEqual(truth["kind"], wish["kind"])
+        self.assertEqual(truth["source"], wish["source"])
+        self.assertEqual(item["kind"], wish["kind"])
+        self.assertEqual(item["source"], wish["source"])
+        self.assertEqual(item["backup_server"], "vbr01")
+        self.assertEqual(item["job_uid"].lower(), truth["uid"].lower())
+        self.assertEqual(item["attempts"], 1)
+        self.assertIs(item["verified"], True)
+        self.assertIsNone(item["error"])
+        mark = f"[jobclone:{result['run']}/{index}]"
+        given = wish.get("description")
+        self.assertEqual(truth["description"], f"{given} {mark}" if given else mark)
+        self.assertEqual(truth.get("repository") or None, wish.get("repository"))
+        derived = wish["name"].replace("/", "_").replace(":", "_")
+        if wish["kind"] == "Backup":
+            self.assertEqual(truth["folder"], wish["folder"])
+        elif wish["kind"] == "Replica":
+            self.assertEqual(truth["vm_suffix"], wish["vm_suffix"])
+        else:
+            self.assertEqual(truth["file"], wish.get("file", derived))
+
+    def test_same_plan_again_meets_its_own_names(self):
+        bench = self.bench()
+        clones, names = backups(5)
+        bench.plan(clones, defaults={"on_conflict": "skip"})
+        self.assert_code(bench.once(), OK)
+        run = bench.once()
+        self.assert_code(run, OK)
+        self.assertEqual([item["state"] for item in run.result["items"]], ["skipped"] * 5)
+        self.assertTrue(all(item["job_uid"] for item in run.result["items"]))
+        self.assert_each_once(bench, names)
+
+    def test_one_logon_and_a_logoff(self):
+        bench = self.bench()
+        bench.plan(backups(20)[0])
+        self.assert_code(bench.once(), OK)
+        truth = bench.sim.truth()
+        self.assertEqual(truth["logons"], 1)
+        self.assertEqual(truth["sessions"], 0)
+
+
+class Conflicts(BenchCase):
+    def conflicted(self, on_conflict):
+        bench = self.bench()
+        bench.plan([{"source": "Template Backup", "repository": "Repo A", "name": "Taken"}], name="first")
+        self.assert_code(bench.once(), OK)
+        bench.state = bench.folder / "state2" # the other run's memory is gone: only the server knows
+        bench.plan([{"source": "Template Backup", "repository": "Repo B", "name": name, "on_conflict": on_conflict}
+                    for name in ("Taken", "taken")], name="second")
+        return bench, bench.once()
+
+    def test_fail(self):
+        bench, run = self.conflicted("fail")
+        self.assert_code(run, FAILURES)
+        self.assertEqual(run.result["items"][0]["state"], "failed")
+        self.assertEqual(run.result["items"][0]["error"]["code"], "name_conflict")
+        self.assertEqual(run.result["items"][1]["state"], "succeeded")
+        self.assert_each_once(bench, ["Taken", "taken"])
+
+    def test_skip(self):
+        bench, run = self.conflicted("skip")
+        self.assert_code(run, OK)
+        self.assertEqual([item["state"] for item in run.result["items"]], ["skipped", "succeeded"])
+        self.assertEqual(run.result["items"][0]["job_uid"].lower(), bench.clones()["Taken"][0]["uid"].lower())
+        self.assert_each_once(bench, ["Taken", "taken"])
+
+    def test_rename(self):
+        bench, run = self.conflicted("rename")
+        self.assert_code(run, OK)
+        self.assertEqual([item["name"] for item in run.result["items"]], ["Taken (2)", "taken"])
+        self.assert_each_once(bench, ["Taken", "taken", "Taken (2)"])
+
+
+class Names(BenchCase):
+    def failing_item(self, **wish):
+        bench = self.bench()
+        good = {"source": "Template Backup", "repository": "Repo A", "name": "Good"}
+        bench.plan([{**good, "name": "Bad", **wish}, good])
+        run = bench.once()
+        self.assert_code(run, FAILURES)
+        self.assertEqual(run.result["items"][1]["state"], "succeeded")
+        self.assert_each_once(bench, ["Good"])
+        self.assertEqual(run.result["items"][0]["attempts"], 0)
+        return run.result["items"][0]["error"]
+
+    def test_missing_source_names_the_near_ones(self):
+        error = self.failing_item(source="Template Bakcup")
+        self.assertEqual(error["code"], "source_not_found")
+        self.assertIn("Template Backup", error["message"])
+
+    def test_missing_repository(self):
+        error = self.failing_item(repository="Repo Z")
+        self.assertEqual(error["code"], "repository_not_found")
+        self.assertIn("Repo A", error["message"])
+
+    def test_letter_case_counts(self):
+        self.assertEqual(self.failing_item(source="template backup")["code"], "source_not_found")
+
+    def test_missing_backup_server(self):
+        self.assertEqual(self.failing_item(backup_server="vbr99")["code"], "backup_server_not_found")
+
+    def test_field_that_the_kind_lacks(self):
+        self.assertEqual(self.failing_item(vm_suffix="_x")["code"], "field")
+
+
+class Refusals(BenchCase):
+    def test_bad_plan_sends_nothing(self):
+        bench = self.bench()
+        bench.plan([{"source": "Template Backup", "repositry": "Repo A", "name": "x" * 51}])
+        run = bench.once()
+        self.assert_code(run, USAGE)
+        self.assertIn("repositry", run.err)
+        self.assertIn("repository", run.err)
+        self.assertIn("50", run.err)
+        self.assertRegex(run.err, r"plan\.yaml:\d+:\d+: ")
+        self.assertEqual(bench.sim.truth()["requests"], 0)
+        self.assertIsNone(run.result)
+
+    def test_bad_settings_send_nothing(self):
+        bench = self.bench()
+        bench.plan(backups(1)[0])
+        bench.settings(setle="3s")
+        run = bench.once()
+        self.assert_code(run, USAGE)
+        self.assertIn("settle", run.err)
+        self.assertEqual(bench.sim.truth()["requests"], 0)
+
+    def test_wrong_password_does_not_lock_the_account(self):
+        bench = self.bench()
+        bench.plan(backups(3)[0])
+        bench.settings(password="wrong")
+        run = bench.once()
+        self.assert_code(run, UNREACHABLE)
+        self.assertLessEqual(bench.sim.truth()["logons"] + bench.sim.truth()["refused_logons"], 2)
+        self.assert_each_once(bench, [])
+        bench.settings(password=PASSWORD)
+        again = bench.once()
+        self.assert_code(again, OK)
+
+    def test_nobody_listens(self):
+        bench = self.bench()
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            url = f"https://127.0.0.1:{unused.getsockname()[1]}"
+            bench.settings(url=url, timeouts={"connect": "1s", "unreachable": "1s"})
+            bench.plan(backups(2)[0])
+            run = bench.once()
+        self.assert_code(run, UNREACHABLE)
+        self.assertLess(run.seconds, 30)
+        self.assertIn("127.0.0.1", run.err)
+        self.assertEqual(run.result["state"], "paused")
+        bench.settings()
+        again = bench.once()
+        self.assert_code(again, OK)
+        self.assertEqual(again.result["run"], run.result["run"])
+        self.assertEqual([item["attempts"] for item in again.result["items"]], [1, 1])
+
+    def test_untrusted_certificate(self):
+        bench = self.bench()
+        other = Sim(bench.folder / "other")
+        self.addCleanup(other.close)
+        bench.settings(ca_file=other.certificate())
+        bench.plan(backups(1)[0])
+        run = bench.once()
+        self.assert_code(run, UNREACHABLE)
+        self.assertLess(run.seconds, 30)
+        self.assertEqual(bench.sim.truth()["requests"], 0)
+
+    def test_second_process_on_the_same_state(self):
+        bench = self.bench()
+        bench.sim.behave(task_ms=3000)
+        bench.plan(backups(2)[0])
+        first = bench.start()
+        bench.wait_for(lambda: bench.sim.truth()["clones"])
+        second = bench.finish(bench.start())
+        self.assert_code(second, UNREACHABLE)
+        self.assertIn(str(bench.state), second.err)
+        self.assert_code(bench.finish(first), OK)
+
+    def test_password_file_that_others_can_read(self):
+        bench = self.bench()
+        bench.plan(backups(1)[0])
+        (bench.folder / "em.password").chmod(0o644)
+        run = bench.once()
+        self.assert_code(run, USAGE)
+        self.assertIn("em.password", run.err)
+        self.assertEqual(bench.sim.truth()["requests"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,88 @@
+"""Stopped, killed, started again: the same command goes on with the same run, and nothing is made twice."""
+import random
+import signal
+import time
+import unittest
+
+from harness import INTERRUPTED, OK, BenchCase, backups
+
+COUNT = 40
+
+
+class Stop(BenchCase):
+    def begun(self, task_ms=150, count=COUNT):
+        bench = self.bench()
+        clones, names = backups(count)
+        bench.plan(clones, in_flight=4)
+        bench.sim.behave(task_ms=task_ms)
+        return bench, names
+
+    def test_sigterm_then_the_same_command(self):
+        bench, names = self.begun()
+        child = bench.start()
+        bench.wait_for(lambda: len(bench.clones()) >= 5)
+        child.send_signal(signal.SIGTERM)
+        stopped = bench.finish(child, 60)
+        self.assert_code(stopped, INTERRUPTED)
+        self.assertEqual(stopped.result["state"], "paused")
+        self.assertLess(len(bench.clones()), COUNT)
+        self.assertEqual(bench.sim.truth()["sessions"], 0)
+        again = bench.once(timeout=120)
+        self.assert_code(again, OK)
+        self.assertEqual(again.result["run"], stopped.result["run"])
+        self.assert_all_succeeded(again, COUNT)
+        self.assert_each_once(bench, names)
+
+    def test_second_signal_leaves_at_once(self):
+        bench, names = self.begun(task_ms=20000, count=4)
+        child = bench.start()
+        bench.wait_for(lambda: bench.sim.truth()["clones"])
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        child.send_signal(signal.SIGINT)
+        self.assert_code(bench.finish(child, 5), INTERRUPTED)
+
+    def killed_at_random(self, seed):
+        random.seed(seed)
+        bench, names = self.begun(task_ms=80)
+        kills = 0
+        for _ in range(5):
+            child = bench.start()
+            time.sleep(random.uniform(0.02, 1.2))
+            if child.poll() is not None:
+                bench.finish(child)
+                break
+            child.kill()
+            bench.finish(child)
+            kills += 1
+        self.assertGreater(kills, 0, "it never ran long enough to be killed")
+        run = bench.once(timeout=150)
+        self.assert_each_once(bench, names)
+        self.assert_code(run, OK)
+        self.assert_all_succeeded(run, COUNT)
+
+    def test_killed_at_random_1(self):
+        self.killed_at_random(1)
+
+    def test_killed_at_random_2(self):
+        self.killed_at_random(2)
+
+    def test_killed_at_random_3(self):
+        self.killed_at_random(3)
+
+    def test_killed_while_answers_are_lost(self):
+        random.seed(4)
+        bench, names = self.begun(count=16)
+        bench.sim.behave(lose_answer_percent=40, lose_request_percent=20, faults_max=12)
+        for _ in range(3):
+            child = bench.start()
+            time.sleep(random.uniform(0.3, 1.5))
+            child.kill()
+            bench.finish(child)
+        run = bench.once(timeout=150)
+        self.assert_each_once(bench, names)
+        self.assert_code(run, OK)
+
+
+if __name__ == "__main__":
+    unittest.main()
