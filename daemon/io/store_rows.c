@@ -1,0 +1,235 @@
+#include "io/store_rows.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "engine/store.h"
+#include "model/item.h"
+
+/* These numbers are on disk: a changed enumeration needs a migration. */
+_Static_assert(ITEM_QUEUED == 0 && ITEM_SUBMITTING == 1 && ITEM_IN_DOUBT == 2 && ITEM_RUNNING == 3, "stored");
+_Static_assert(ITEM_SUCCEEDED == 4 && ITEM_SKIPPED == 5 && ITEM_FAILED == 6 && ITEM_CANCELLED == 7, "stored");
+_Static_assert(ITEM_UNKNOWN == 8 && ITEM_STATE_COUNT == 9, "stored");
+_Static_assert(ITEM_E_SOURCE_NOT_FOUND == 1 && ITEM_E_KIND_MISMATCH == 8 && ITEM_E_NAME_CONFLICT == 10,
+               "stored");
+_Static_assert(ITEM_E_TASK_FAILED == 14 && ITEM_E_ATTEMPTS == 17 && ITEM_E_LOOKUP == 21, "stored");
+_Static_assert(JOB_KIND_BACKUP == 1 && JOB_KIND_IMMEDIATE_COPY == 4 && JOB_KIND_COUNT == 5, "stored");
+_Static_assert(RUN_QUEUED == 0 && RUN_RUNNING == 1 && RUN_PAUSED == 2 && RUN_SUCCEEDED == 3, "stored");
+_Static_assert(RUN_FAILED == 4 && RUN_CANCELLED == 5, "stored");
+
+/* The strings of an item, in the order of their columns. */
+static const size_t item_texts[] = {
+    offsetof(struct item, name),           offsetof(struct item, folder),
+    offsetof(struct item, source_id),      offsetof(struct item, source_name),
+    offsetof(struct item, repository_uid), offsetof(struct item, server_id),
+    offsetof(struct item, server_name),    offsetof(struct item, session_id),
+    offsetof(struct item, task_id),        offsetof(struct item, job_uid),
+    offsetof(struct item, message),
+};
+
+const char store_item_sql[] =
+    "INSERT INTO items (run, idx, state, kind, error, http, attempts, recovered, verified, never_again,"
+    " started_ms, finished_ms, name, folder, source_id, source_name, repository_uid, server_id, server_name,"
+    " session_id, task_id, job_uid, message)"
+    " VALUES ((SELECT seq FROM runs WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+    " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
+    " ON CONFLICT (run, idx) DO UPDATE SET state = ?3, kind = ?4, error = ?5, http = ?6, attempts = ?7,"
+    " recovered = ?8, verified = ?9, never_again = ?10, started_ms = ?11, finished_ms = ?12, name = ?13,"
+    " folder = ?14, source_id = ?15, source_name = ?16, repository_uid = ?17, server_id = ?18,"
+    " server_name = ?19, session_id = ?20, task_id = ?21, job_uid = ?22, message = ?23";
+
+/* An item without a row is QUEUED (0). */
+const char store_history_sql[] =
+    "INSERT INTO history (run, idx, wall_ms, from_state, to_state, attempts, error, http, task)"
+    " SELECT r.seq, ?2, ?3, coalesce(i.state, 0), ?4, ?5, ?6, ?7, ?8"
+    " FROM runs r LEFT JOIN items i ON i.run = r.seq AND i.idx = ?2"
+    " WHERE r.id = ?1 AND coalesce(i.state, 0) <> ?4";
+
+static bool disk_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+int store_errno(sqlite3 *db, int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EBUSY;
+    case SQLITE_READONLY:
+        return -EROFS;
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return -EACCES;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return -EBADMSG;
+    case SQLITE_TOOBIG:
+        return -E2BIG;
+    case SQLITE_CONSTRAINT:
+        rc = sqlite3_extended_errcode(db);
+        return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ? -EEXIST : -EINVAL;
+    case SQLITE_IOERR:
+        if (sqlite3_extended_errcode(db) == SQLITE_IOERR_NOMEM)
+            return -ENOMEM;
+        return disk_full(sqlite3_system_errno(db)) ? -ENOSPC : -EIO;
+    default:
+        return -EIO;
+    }
+}
+
+void store_explain(sqlite3 *db, int error, const char *path, struct buf *ret_error)
+{
+    if (error == -EBADMSG)
+        buf_printf(
+            ret_error,
+            "%s is damaged or is not a database (%s): restore it from a backup, or move it away to begin "
+            "with an empty one; runs that were under way are then forgotten",
+            path, sqlite3_errmsg(db));
+    else if (error == -ENOSPC)
+        buf_printf(ret_error, "%s cannot be written, the disk is full: make room", path);
+    else if (error == -EBUSY)
+        buf_printf(ret_error, "%s is held by another program: close it there", path);
+    else
+        buf_printf(ret_error, "%s cannot be used: %s (%s)", path, strerror(-error),
+                   db != NULL ? sqlite3_errmsg(db) : "out of memory");
+}
+
+int store_exec(sqlite3 *db, const char *sql)
+{
+    return store_errno(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
+}
+
+int store_run(sqlite3 *db, sqlite3_stmt *stmt)
+{
+    int r = store_errno(db, sqlite3_step(stmt));
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt);
+    return r;
+}
+
+int store_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret)
+{
+    return store_errno(db, sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL));
+}
+
+int store_bind_text(sqlite3_stmt *stmt, int column, const char *text)
+{
+    int rc = text != NULL ? sqlite3_bind_text(stmt, column, text, -1, SQLITE_STATIC)
+                          : sqlite3_bind_null(stmt, column);
+    return rc == SQLITE_OK ? 0 : store_errno(sqlite3_db_handle(stmt), rc);
+}
+
+static int bind_numbers(sqlite3_stmt *stmt, int first, const sqlite3_int64 *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int rc = sqlite3_bind_int64(stmt, first + (int)i, values[i]);
+        if (rc != SQLITE_OK)
+            return store_errno(sqlite3_db_handle(stmt), rc);
+    }
+    return 0;
+}
+
+int store_bind_item(sqlite3_stmt *stmt, const char *run_id, const struct item *item)
+{
+    const sqlite3_int64 numbers[] = {
+        item->index,
+        (sqlite3_int64)item->state,
+        (sqlite3_int64)item->kind,
+        (sqlite3_int64)item->error,
+        item->http,
+        item->attempts,
+        item->recovered,
+        item->verified,
+        item->never_again,
+        item->started_ms,
+        item->finished_ms,
+    };
+    int r = store_bind_text(stmt, 1, run_id);
+    if (r == 0)
+        r = bind_numbers(stmt, 2, numbers, ARRAY_SIZE(numbers));
+    for (size_t i = 0; i < ARRAY_SIZE(item_texts) && r == 0; i++) {
+        const char *text;
+        memcpy(&text, (const char *)item + item_texts[i], sizeof(text));
+        r = store_bind_text(stmt, 2 + (int)(ARRAY_SIZE(numbers) + i), text);
+    }
+    return r;
+}
+
+int store_bind_history(sqlite3_stmt *stmt, const char *run_id, const struct item *item, int64_t wall_ms)
+{
+    const sqlite3_int64 numbers[] = {
+        item->index, wall_ms, (sqlite3_int64)item->state, item->attempts, (sqlite3_int64)item->error,
+        item->http,
+    };
+    int r = store_bind_text(stmt, 1, run_id);
+    if (r == 0)
+        r = bind_numbers(stmt, 2, numbers, ARRAY_SIZE(numbers));
+    return r < 0 ? r : store_bind_text(stmt, 8, item->task_id);
+}
+
+static bool read_range(sqlite3_stmt *stmt, int column, sqlite3_int64 max, sqlite3_int64 *ret)
+{
+    *ret = sqlite3_column_int64(stmt, column);
+    return *ret >= 0 && *ret <= max;
+}
+
+static int read_numbers(sqlite3_stmt *stmt, int first, struct item *ret)
+{
+    static const sqlite3_int64 max[] = {UINT32_MAX,
+                                        ITEM_STATE_COUNT - 1,
+                                        JOB_KIND_COUNT - 1,
+                                        ITEM_ERROR_COUNT - 1,
+                                        INT32_MAX,
+                                        UINT32_MAX,
+                                        1,
+                                        1,
+                                        1};
+    sqlite3_int64 values[ARRAY_SIZE(max)];
+    for (size_t i = 0; i < ARRAY_SIZE(max); i++)
+        if (!read_range(stmt, first + (int)i, max[i], &values[i]))
+            return -EBADMSG;
+    ret->index = (uint32_t)values[0];
+    ret->state = (enum item_state)values[1];
+    ret->kind = (enum job_kind)values[2];
+    ret->error = (enum item_error)values[3];
+    ret->http = (int)values[4];
+    ret->attempts = (unsigned)values[5];
+    ret->recovered = values[6] != 0;
+    ret->verified = values[7] != 0;
+    ret->never_again = values[8] != 0;
+    ret->started_ms = sqlite3_column_int64(stmt, first + 9);
+    ret->finished_ms = sqlite3_column_int64(stmt, first + 10);
+    return 0;
+}
+
+int store_read_item(sqlite3_stmt *stmt, int first, struct arena *arena, struct item *ret)
+{
+    struct item item = {0};
+    int r = read_numbers(stmt, first, &item);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < ARRAY_SIZE(item_texts); i++) {
+        int column = first + 11 + (int)i;
+        if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
+            continue;
+        const char *text = arena_intern(arena, (const char *)sqlite3_column_text(stmt, column));
+        if (text == NULL)
+            return -ENOMEM;
+        memcpy((char *)&item + item_texts[i], &text, sizeof(text));
+    }
+    *ret = item;
+    return 0;
+}

@@ -1,0 +1,268 @@
+/* Opening, locking and the commit of batches; calls about whole runs are in
+ * store_runs.c. Happy path of a batch: the loop thread lends the changes to a
+ * worker, which writes them in one transaction (synced), and on_done follows on
+ * the loop thread. When a statement fails everything is taken back and on_done
+ * gets the error; the connection stays good, so the same batch can be tried
+ * again when there is room. */
+#include "io/store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/store_internal.h"
+#include "io/store_rows.h"
+#include "io/store_schema.h"
+#include "model/item.h"
+
+static const char put_run_sql[] = "UPDATE runs SET state = ?2, finished_ms = ?3 WHERE id = ?1";
+
+int store_begin(struct store_sqlite *store)
+{
+    return store_exec(store->db, "BEGIN IMMEDIATE");
+}
+
+int store_end(struct store_sqlite *store, int error)
+{
+    if (error == 0)
+        error = store_exec(store->db, "COMMIT");
+    /* SQLite has already rolled back after some errors, and not after others */
+    if (!sqlite3_get_autocommit(store->db))
+        sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return error;
+}
+
+static int64_t wall_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int write_item(struct store_sqlite *store, const struct store_change *change, int64_t wall_ms)
+{
+    int r = store_bind_history(store->put_history, change->run_id, change->item, wall_ms);
+    if (r == 0)
+        r = store_run(store->db, store->put_history);
+    if (r == 0)
+        r = store_bind_item(store->put_item, change->run_id, change->item);
+    return r < 0 ? r : store_run(store->db, store->put_item);
+}
+
+static int write_run(struct store_sqlite *store, const struct store_change *change)
+{
+    int r = store_bind_text(store->put_run, 1, change->run_id);
+    if (r < 0)
+        return r;
+    if (sqlite3_bind_int(store->put_run, 2, (int)change->run_state) != SQLITE_OK ||
+        sqlite3_bind_int64(store->put_run, 3, change->finished_ms) != SQLITE_OK)
+        return -ENOMEM;
+    r = store_run(store->db, store->put_run);
+    if (r == 0 && sqlite3_changes(store->db) == 0)
+        return -ENOENT;
+    return r;
+}
+
+static int write_batch(struct store_sqlite *store)
+{
+    int r = store_begin(store);
+    if (r < 0)
+        return store_end(store, r);
+    int64_t now = wall_now();
+    for (size_t i = 0; i < store->n_changes && r == 0; i++) {
+        const struct store_change *change = &store->changes[i];
+        r = change->item != NULL ? write_item(store, change, now) : write_run(store, change);
+    }
+    return store_end(store, r);
+}
+
+static void on_work(uv_work_t *work)
+{
+    struct store_sqlite *store = work->data;
+    store->result = write_batch(store);
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+    struct store_sqlite *store = work->data;
+    int error = status < 0 ? status : store->result;
+    store->busy = false;
+    store->changes = NULL;
+    store->on_done(error, store->data); /* may begin the next batch */
+}
+
+static void commit(struct store *port, const struct store_change *changes, size_t n,
+                   void (*on_done)(int error, void *data), void *data)
+{
+    struct store_sqlite *store = (struct store_sqlite *)port;
+    /* A second batch on one connection would mix two transactions: a broken
+     * caller, and a wrong clone is worse than a restart. */
+    if (store->busy)
+        abort();
+    store->busy = true;
+    store->changes = changes;
+    store->n_changes = n;
+    store->on_done = on_done;
+    store->data = data;
+    store->work.data = store;
+    if (uv_queue_work(store->loop, &store->work, on_work, on_worked) < 0)
+        abort(); /* it fails only without a function */
+}
+
+struct store *store_sqlite_port(struct store_sqlite *store)
+{
+    return &store->port;
+}
+
+static void explain_directory(const char *directory, const char *what, int error, struct buf *ret_error)
+{
+    buf_printf(ret_error, "state directory %s: %s: %s", directory, what, strerror(-error));
+}
+
+/* Opens the state directory, making it when it is missing (its parent must be
+ * there). Returns a descriptor or negative errno. */
+static int open_directory(const char *directory, struct buf *ret_error)
+{
+    bool made = mkdir(directory, 0710) == 0;
+    if (!made && errno != EEXIST) {
+        int r = -errno;
+        explain_directory(directory, "cannot be created", r, ret_error);
+        return r;
+    }
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (made && fchmod(fd, 0710) < 0)) { /* the mask may have taken the group's x */
+        int r = -errno;
+        explain_directory(directory, "cannot be opened", r, ret_error);
+        if (fd >= 0)
+            close(fd);
+        return r;
+    }
+    return fd;
+}
+
+static int take_lock(int dir, const char *directory, struct buf *ret_error)
+{
+    int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        int r = -errno;
+        explain_directory(directory, "its file `lock` cannot be opened", r, ret_error);
+        return r;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (r == -EBUSY)
+        buf_printf(
+            ret_error,
+            "state directory %s is in use by another process, which holds %s/lock: stop that jobcloned, or "
+            "name another state directory",
+            directory, directory);
+    else
+        explain_directory(directory, "its file `lock` cannot be locked", r, ret_error);
+    close(fd);
+    return r;
+}
+
+/* Makes the empty file before SQLite does, so that nobody else can ever read it;
+ * the write-ahead log gets the same mode from it. */
+static int prepare_file(int dir, const char *directory, struct buf *ret_error)
+{
+    int fd = openat(dir, "jobclone.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int r = fd < 0 || fchmod(fd, 0600) < 0 ? -errno : 0;
+    if (r == 0 && fsync(dir) < 0)
+        r = -errno;
+    if (fd >= 0)
+        close(fd); /* before SQLite takes its locks, which this would release */
+    if (r < 0)
+        explain_directory(directory, "its file `jobclone.db` cannot be opened", r, ret_error);
+    return r;
+}
+
+static int configure(sqlite3 *db)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+    /* exclusive comes first: then the log needs no shared memory */
+    return store_exec(db, "PRAGMA locking_mode = EXCLUSIVE;"
+                          "PRAGMA journal_mode = WAL;"
+                          "PRAGMA synchronous = FULL;"
+                          "PRAGMA foreign_keys = ON;"
+                          "PRAGMA temp_store = MEMORY;"
+                          "PRAGMA journal_size_limit = 67108864");
+}
+
+static int open_database(struct store_sqlite *store, const char *path, struct buf *ret_error)
+{
+    int rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, NULL);
+    int r = rc == SQLITE_OK ? configure(store->db) : store->db == NULL ? -ENOMEM : store_errno(store->db, rc);
+    if (r < 0) {
+        store_explain(store->db, r, path, ret_error);
+        return r;
+    }
+    r = store_schema_apply(store->db, path, ret_error);
+    if (r < 0)
+        return r;
+    r = store_prepare(store->db, store_item_sql, &store->put_item);
+    if (r == 0)
+        r = store_prepare(store->db, store_history_sql, &store->put_history);
+    if (r == 0)
+        r = store_prepare(store->db, put_run_sql, &store->put_run);
+    if (r < 0)
+        store_explain(store->db, r, path, ret_error);
+    return r;
+}
+
+static int open_locked(struct store_sqlite *store, int dir, const char *directory, struct buf *ret_error)
+{
+    store->lock = take_lock(dir, directory, ret_error);
+    if (store->lock < 0)
+        return store->lock;
+    int r = prepare_file(dir, directory, ret_error);
+    if (r < 0)
+        return r;
+    struct buf path = BUF_INIT(64 * 1024);
+    r = buf_printf(&path, "%s/jobclone.db", directory);
+    if (r == 0)
+        r = open_database(store, buf_str(&path), ret_error);
+    buf_done(&path);
+    return r;
+}
+
+int store_sqlite_open(uv_loop_t *loop, const char *directory, struct store_sqlite **ret,
+                      struct buf *ret_error)
+{
+    struct store_sqlite *store = calloc(1, sizeof(*store));
+    if (store == NULL)
+        return -ENOMEM;
+    *store = (struct store_sqlite){.port = {.commit = commit}, .loop = loop, .lock = -1};
+    int dir = open_directory(directory, ret_error);
+    int r = dir < 0 ? dir : open_locked(store, dir, directory, ret_error);
+    if (dir >= 0)
+        close(dir);
+    if (r < 0) {
+        store_sqlite_close(store);
+        return r;
+    }
+    *ret = store;
+    return 0;
+}
+
+struct store_sqlite *store_sqlite_close(struct store_sqlite *store)
+{
+    if (store == NULL)
+        return NULL;
+    if (store->busy)
+        abort(); /* the worker would go on with freed memory */
+    sqlite3_finalize(store->put_item);
+    sqlite3_finalize(store->put_history);
+    sqlite3_finalize(store->put_run);
+    sqlite3_close(store->db);
+    if (store->lock >= 0)
+        close(store->lock);
+    free(store);
+    return NULL;
+}

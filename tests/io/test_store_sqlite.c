@@ -1,0 +1,637 @@
+/* The store on SQLite: what it keeps, whom it keeps out, and what is left after
+ * a full disk and after SIGKILL. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "io/store_sqlite.h"
+#include "model/item.h"
+
+#define RUN_A "01KB000000000000000000000A"
+#define RUN_B "01KB000000000000000000000B"
+
+struct world {
+    char directory[64];
+    uv_loop_t loop;
+    struct store_sqlite *store;
+    struct buf error;
+    int done_calls, done_error;
+};
+
+static void path_of(const struct world *world, const char *name, char ret[128])
+{
+    snprintf(ret, 128, "%s/state/%s", world->directory, name);
+}
+
+static int try_open(struct world *world)
+{
+    char directory[128];
+    path_of(world, "", directory);
+    directory[strlen(directory) - 1] = '\0';
+    buf_reset(&world->error);
+    return store_sqlite_open(&world->loop, directory, &world->store, &world->error);
+}
+
+static int setup(void **state)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    assert_non_null(world);
+    snprintf(world->directory, sizeof(world->directory), "/tmp/test-store-XXXXXX");
+    assert_non_null(mkdtemp(world->directory));
+    assert_int_equal(uv_loop_init(&world->loop), 0);
+    world->error = BUF_INIT(4096);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+    store_sqlite_close(world->store);
+    assert_int_equal(uv_run(&world->loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&world->loop), 0);
+    static const char *const names[] = {"jobclone.db", "jobclone.db-wal", "jobclone.db-shm",
+                                        "jobclone.db-journal", "lock"};
+    char path[128];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        path_of(world, names[i], path);
+        unlink(path);
+    }
+    path_of(world, "", path);
+    rmdir(path);
+    assert_int_equal(rmdir(world->directory), 0);
+    buf_done(&world->error);
+    free(world);
+    return 0;
+}
+
+static void reopen(struct world *world)
+{
+    world->store = store_sqlite_close(world->store);
+    assert_int_equal(try_open(world), 0);
+}
+
+static void on_done(int error, void *data)
+{
+    struct world *world = data;
+    world->done_calls++;
+    world->done_error = error;
+}
+
+static int commit(struct world *world, const struct store_change *changes, size_t n)
+{
+    struct store *port = store_sqlite_port(world->store);
+    world->done_calls = 0;
+    world->done_error = 1;
+    port->commit(port, changes, n, on_done, world);
+    if (world->done_calls != 0) /* never before it returns */
+        return 1;
+    uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(world->done_calls, 1);
+    return world->done_error;
+}
+
+static int commit_item(struct world *world, const char *run_id, const struct item *item)
+{
+    struct store_change change = {.run_id = run_id, .item = item};
+    return commit(world, &change, 1);
+}
+
+static int commit_state(struct world *world, const char *run_id, enum run_state state, int64_t finished_ms)
+{
+    struct store_change change = {.run_id = run_id, .run_state = state, .finished_ms = finished_ms};
+    return commit(world, &change, 1);
+}
+
+static void add_run(struct world *world, const char *id, const char *hash)
+{
+    char run_id[32], plan[] = "onboarding", file[] = "onboard.yaml", server[] = "prod", digest[80],
+                     csv_path[] = "t.csv";
+    snprintf(run_id, sizeof(run_id), "%s", id);
+    snprintf(digest, sizeof(digest), "%s", hash);
+    struct store_csv csv[2] = {{.path = csv_path, .bytes = BUF_INIT(64)},
+                               {.path = file, .bytes = BUF_INIT(64)}};
+    struct store_run run = {.id = run_id,
+                            .plan = plan,
+                            .file = file,
+                            .server = server,
+                            .hash = digest,
+                            .state = RUN_QUEUED,
+                            .accepted_ms = 1700000000123,
+                            .bytes = BUF_INIT(64),
+                            .csv = csv,
+                            .n_csv = 2};
+    assert_int_equal(buf_add(&run.bytes, "a\0b\n", 4), 0);
+    assert_int_equal(buf_add_str(&csv[0].bytes, "tenant\nx\n"), 0);
+    assert_int_equal(store_sqlite_add_run(world->store, &run), 0);
+    buf_done(&run.bytes);
+    buf_done(&csv[0].bytes);
+}
+
+struct seen {
+    struct item items[64];
+    char runs[64][32];
+    char names[64][32];
+    size_t n;
+    int answer;
+};
+
+static int on_item(const struct item *item, void *data)
+{
+    struct seen *seen = data;
+    assert_true(seen->n < 64);
+    seen->items[seen->n++] = *item;
+    return seen->answer;
+}
+
+static int on_name(const char *run_id, const struct item *item, void *data)
+{
+    struct seen *seen = data;
+    snprintf(seen->runs[seen->n], sizeof(seen->runs[0]), "%s", run_id);
+    snprintf(seen->names[seen->n], sizeof(seen->names[0]), "%s/%s", item->server_name, item->name);
+    return on_item(item, seen);
+}
+
+static struct item full_item(void)
+{
+    return (struct item){.index = 4000000000u,
+                         .state = ITEM_FAILED,
+                         .kind = JOB_KIND_IMMEDIATE_COPY,
+                         .error = ITEM_E_LOOKUP,
+                         .http = 500,
+                         .attempts = 4000000001u,
+                         .recovered = true,
+                         .verified = true,
+                         .never_again = true,
+                         .name = "Žluťoučký 'job'\n",
+                         .folder = "folder",
+                         .source_id = "source-id",
+                         .source_name = "source",
+                         .repository_uid = "urn:veeam:Repository:1",
+                         .server_id = "server-id",
+                         .server_name = "vbr01",
+                         .session_id = "session",
+                         .task_id = "task-1",
+                         .job_uid = "urn:veeam:Job:1",
+                         .message = "",
+                         .started_ms = 1700000000001,
+                         .finished_ms = 1700000000002};
+}
+
+static void assert_same_item(const struct item *a, const struct item *b)
+{
+    assert_int_equal(a->index, b->index);
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->kind, b->kind);
+    assert_int_equal(a->error, b->error);
+    assert_int_equal(a->http, b->http);
+    assert_int_equal(a->attempts, b->attempts);
+    assert_int_equal(a->recovered, b->recovered);
+    assert_int_equal(a->verified, b->verified);
+    assert_int_equal(a->never_again, b->never_again);
+    assert_true(a->started_ms == b->started_ms && a->finished_ms == b->finished_ms);
+    const char *const texts[][2] = {{a->name, b->name},
+                                    {a->folder, b->folder},
+                                    {a->source_id, b->source_id},
+                                    {a->source_name, b->source_name},
+                                    {a->repository_uid, b->repository_uid},
+                                    {a->server_id, b->server_id},
+                                    {a->server_name, b->server_name},
+                                    {a->session_id, b->session_id},
+                                    {a->task_id, b->task_id},
+                                    {a->job_uid, b->job_uid},
+                                    {a->message, b->message}};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        assert_int_equal(texts[i][0] == NULL, texts[i][1] == NULL);
+        if (texts[i][0] != NULL)
+            assert_string_equal(texts[i][0], texts[i][1]);
+    }
+}
+
+static void items_come_back_whole(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h");
+    struct item full = full_item(),
+                bare = {.index = 3, .state = ITEM_SUBMITTING, .name = "n", .source_name = "source"};
+    struct store_change changes[] = {{.run_id = RUN_A, .item = &full}, {.run_id = RUN_A, .item = &bare}};
+    assert_int_equal(commit(world, changes, 2), 0);
+    reopen(world);
+    struct arena *arena = arena_new();
+    struct seen seen = {0};
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 2); /* by index */
+    assert_same_item(&seen.items[0], &bare);
+    assert_same_item(&seen.items[1], &full);
+    assert_ptr_equal(seen.items[0].source_name, seen.items[1].source_name);
+    /* a negative answer ends it */
+    seen = (struct seen){.answer = -ECANCELED};
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), -ECANCELED);
+    assert_int_equal(seen.n, 1);
+    /* an update replaces everything, also by null */
+    struct item less = {.index = full.index, .state = ITEM_QUEUED};
+    assert_int_equal(commit_item(world, RUN_A, &less), 0);
+    seen = (struct seen){0};
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 2);
+    assert_same_item(&seen.items[1], &less);
+    arena_free(arena);
+}
+
+static void runs_are_found_until_they_end(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    struct store_run run = {0};
+    assert_int_equal(store_sqlite_find_open_run(world->store, "onboarding", "h1", &run), -ENOENT);
+    add_run(world, RUN_A, "h1");
+    assert_int_equal(store_sqlite_find_open_run(world->store, "onboarding", "h2", &run), -ENOENT);
+    assert_int_equal(store_sqlite_find_open_run(world->store, "other", "h1", &run), -ENOENT);
+    assert_int_equal(commit_state(world, RUN_A, RUN_PAUSED, 0), 0);
+    reopen(world);
+    assert_int_equal(store_sqlite_find_open_run(world->store, "onboarding", "h1", &run), 0);
+    assert_string_equal(run.id, RUN_A);
+    assert_string_equal(run.plan, "onboarding");
+    assert_string_equal(run.file, "onboard.yaml");
+    assert_string_equal(run.server, "prod");
+    assert_string_equal(run.hash, "h1");
+    assert_int_equal(run.state, RUN_PAUSED);
+    assert_true(run.accepted_ms == 1700000000123 && run.finished_ms == 0);
+    assert_int_equal(run.bytes.len, 4);
+    assert_memory_equal(run.bytes.data, "a\0b\n", 4);
+    assert_int_equal(run.n_csv, 2);
+    assert_string_equal(run.csv[0].path, "t.csv");
+    assert_string_equal(buf_str(&run.csv[0].bytes), "tenant\nx\n");
+    assert_string_equal(run.csv[1].path, "onboard.yaml");
+    assert_int_equal(run.csv[1].bytes.len, 0);
+    assert_int_equal(store_sqlite_add_run(world->store, &run), -EEXIST);
+    store_run_done(&run);
+    assert_int_equal(commit_state(world, RUN_A, RUN_FAILED, 1700000009000), 0);
+    assert_int_equal(store_sqlite_find_open_run(world->store, "onboarding", "h1", &run), -ENOENT);
+    assert_int_equal(commit_state(world, RUN_A, RUN_RUNNING, 0), 0); /* retry opens it again */
+    assert_int_equal(store_sqlite_find_open_run(world->store, "onboarding", "h1", &run), 0);
+    store_run_done(&run);
+}
+
+static void batch_is_all_or_nothing(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h");
+    struct item item = {.index = 0, .state = ITEM_SUBMITTING};
+    struct store_change strange_item[] = {{.run_id = RUN_A, .item = &item}, {.run_id = RUN_B, .item = &item}};
+    assert_int_equal(commit(world, strange_item, 2), -EINVAL);
+    struct store_change strange_run[] = {{.run_id = RUN_A, .item = &item},
+                                         {.run_id = RUN_B, .run_state = RUN_PAUSED}};
+    assert_int_equal(commit(world, strange_run, 2), -ENOENT);
+    struct arena *arena = arena_new();
+    struct seen seen = {0};
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 0);
+    assert_int_equal(commit(world, strange_item, 1), 0);
+    assert_int_equal(commit(world, NULL, 0), 0);
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 1);
+    arena_free(arena);
+}
+
+/* Asks the closed file as another program would. */
+static void ask(struct world *world, const char *sql, char ret[256])
+{
+    char path[128];
+    path_of(world, "jobclone.db", path);
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    ret[0] = '\0';
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    if (sqlite3_step(stmt) == SQLITE_ROW)
+        snprintf(ret, 256, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void history_keeps_transitions(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h");
+    struct item item = {.index = 7, .state = ITEM_SUBMITTING, .attempts = 1};
+    assert_int_equal(commit_item(world, RUN_A, &item), 0);
+    assert_int_equal(commit_item(world, RUN_A, &item), 0); /* the same batch again adds nothing */
+    item.state = ITEM_RUNNING;
+    item.task_id = "task-9";
+    assert_int_equal(commit_item(world, RUN_A, &item), 0);
+    item.state = ITEM_FAILED;
+    item.error = ITEM_E_TASK_FAILED;
+    item.http = 500;
+    assert_int_equal(commit_item(world, RUN_A, &item), 0);
+    item.verified = true; /* no transition */
+    assert_int_equal(commit_item(world, RUN_A, &item), 0);
+    world->store = store_sqlite_close(world->store);
+    char answer[256];
+    ask(world,
+        "SELECT group_concat(idx || ':' || from_state || '>' || to_state || ' ' || attempts || ' ' || error "
+        "|| ' ' ||"
+        " http || ' ' || coalesce(task, '-') || (wall_ms > 1700000000000), ', ') FROM history ORDER BY seq",
+        answer);
+    assert_string_equal(answer, "7:0>1 1 0 0 -1, 7:1>3 1 0 0 task-91, 7:3>6 1 14 500 task-91");
+}
+
+static void held_names_are_those_of_others(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h1");
+    add_run(world, RUN_B, "h2");
+    const char *const names[] = {"queued", "submitting", "doubt", "running", "old", "new", "failed"};
+    const enum item_state states[] = {ITEM_QUEUED,    ITEM_SUBMITTING, ITEM_IN_DOUBT, ITEM_RUNNING,
+                                      ITEM_SUCCEEDED, ITEM_SUCCEEDED,  ITEM_FAILED};
+    for (uint32_t i = 0; i < 7; i++) {
+        struct item item = {.index = i,
+                            .state = states[i],
+                            .name = names[i],
+                            .server_name = "vbr01",
+                            .finished_ms = i == 4   ? 1000
+                                           : i >= 5 ? 1001
+                                                    : 0};
+        assert_int_equal(commit_item(world, RUN_A, &item), 0);
+    }
+    struct seen seen = {0};
+    assert_int_equal(store_sqlite_held_names(world->store, "prod", RUN_B, 1000, on_name, &seen), 0);
+    assert_int_equal(seen.n, 4);
+    static const char *const wanted[] = {"vbr01/submitting", "vbr01/doubt", "vbr01/running", "vbr01/new"};
+    for (size_t i = 0; i < 4; i++) {
+        size_t found = 0;
+        for (size_t k = 0; k < seen.n; k++)
+            found += strcmp(seen.names[k], wanted[i]) == 0;
+        assert_int_equal(found, 1);
+        assert_string_equal(seen.runs[i], RUN_A);
+    }
+    seen = (struct seen){0};
+    assert_int_equal(store_sqlite_held_names(world->store, "prod", RUN_A, 0, on_name, &seen), 0);
+    assert_int_equal(store_sqlite_held_names(world->store, "lab", RUN_B, 0, on_name, &seen), 0);
+    assert_int_equal(seen.n, 0);
+    seen.answer = -ECANCELED;
+    assert_int_equal(store_sqlite_held_names(world->store, "prod", RUN_B, 0, on_name, &seen), -ECANCELED);
+    assert_int_equal(seen.n, 1);
+}
+
+static void prune_forgets_old_ended_runs(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h1");
+    add_run(world, RUN_B, "h2");
+    struct item item = {.index = 0, .state = ITEM_FAILED, .finished_ms = 5};
+    assert_int_equal(commit_item(world, RUN_A, &item), 0);
+    assert_int_equal(commit_item(world, RUN_B, &item), 0);
+    assert_int_equal(commit_state(world, RUN_A, RUN_FAILED, 1000), 0);
+    assert_int_equal(store_sqlite_prune(world->store, 1000), 0); /* not before */
+    struct arena *arena = arena_new();
+    struct seen seen = {0};
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 1);
+    assert_int_equal(store_sqlite_prune(world->store, 1001), 0);
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 1); /* nothing more */
+    assert_int_equal(store_sqlite_load_items(world->store, RUN_B, arena, on_item, &seen), 0);
+    assert_int_equal(seen.n, 2); /* the open run stays */
+    arena_free(arena);
+    world->store = store_sqlite_close(world->store);
+    char answer[256];
+    ask(world,
+        "SELECT (SELECT count(*) FROM runs) || (SELECT count(*) FROM plan_files) || (SELECT count(*) FROM "
+        "items)"
+        " || (SELECT count(*) FROM history)",
+        answer);
+    assert_string_equal(answer, "1311");
+}
+
+static void second_opener_is_refused(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    struct store_sqlite *first = world->store;
+    assert_int_equal(try_open(world), -EBUSY);
+    assert_non_null(strstr(buf_str(&world->error), "in use by another process"));
+    assert_non_null(strstr(buf_str(&world->error), world->directory));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int r = try_open(world);
+        _exit(r == -EBUSY ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    world->store = first;
+    reopen(world); /* a close gives it free */
+}
+
+static void modes_keep_others_out(void **state)
+{
+    struct world *world = *state;
+    mode_t mask = umask(0077);
+    assert_int_equal(try_open(world), 0);
+    umask(0);
+    reopen(world);
+    add_run(world, RUN_A, "h");
+    umask(mask);
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } files[] = {{".", 0710}, {"jobclone.db", 0600}, {"jobclone.db-wal", 0600}, {"lock", 0600}};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[128];
+        struct stat st;
+        path_of(world, files[i].name, path);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, files[i].mode);
+    }
+}
+
+static void strange_files_are_refused(void **state)
+{
+    struct world *world = *state;
+    char answer[256], path[128];
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h");
+    world->store = store_sqlite_close(world->store);
+    ask(world, "PRAGMA user_version", answer);
+    assert_string_equal(answer, "1");
+    ask(world, "PRAGMA user_version = 99", answer);
+    assert_int_equal(try_open(world), -EPROTO);
+    assert_non_null(strstr(buf_str(&world->error), "newer jobclone"));
+    ask(world, "PRAGMA user_version = 1", answer);
+    ask(world, "PRAGMA application_id = 5", answer);
+    assert_int_equal(try_open(world), -EBADMSG);
+    assert_non_null(strstr(buf_str(&world->error), "not a state file"));
+    path_of(world, "jobclone.db", path);
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    assert_true(fd >= 0);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(write(fd, "garbage ", 8), 8);
+    close(fd);
+    assert_int_equal(try_open(world), -EBADMSG);
+    assert_non_null(strstr(buf_str(&world->error), "jobclone.db is damaged"));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/dev/null", path), 0); /* never followed */
+    assert_int_equal(try_open(world), -ELOOP);
+}
+
+/* The write-ahead log may not grow past the limit, as on a full disk. */
+static void full_disk_is_survived(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h");
+    static struct item items[2000];
+    static struct store_change changes[2000];
+    for (uint32_t i = 0; i < 2000; i++) {
+        items[i] = full_item();
+        items[i].index = i;
+        changes[i] = (struct store_change){.run_id = RUN_A, .item = &items[i]};
+    }
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 128 * 1024;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int first = commit(world, changes, 2000), second = commit(world, changes, 2000);
+    int small_batch = commit(world, changes, 5);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(first, -ENOSPC);
+    assert_int_equal(second, -ENOSPC);
+    assert_int_equal(small_batch, 0); /* what fits is written */
+    assert_int_equal(commit(world, changes, 2000), 0);
+    reopen(world);
+    char answer[256];
+    world->store = store_sqlite_close(world->store);
+    ask(world, "SELECT count(*) || ' ' || (SELECT count(*) FROM history) FROM items", answer);
+    assert_string_equal(answer, "2000 2000");
+}
+
+#define KILL_BATCH 20
+
+/* The child: batch k sets `attempts` of all its items to k, and says so once acknowledged. */
+static void commit_until_killed(struct world *world, int acknowledge)
+{
+    if (try_open(world) < 0)
+        _exit(1);
+    for (unsigned k = 1;; k++) {
+        struct item items[KILL_BATCH];
+        struct store_change changes[KILL_BATCH];
+        for (uint32_t i = 0; i < KILL_BATCH; i++) {
+            items[i] = full_item();
+            items[i].index = i;
+            items[i].attempts = k;
+            changes[i] = (struct store_change){.run_id = RUN_A, .item = &items[i]};
+        }
+        if (commit(world, changes, KILL_BATCH) != 0 || write(acknowledge, &k, sizeof(k)) != sizeof(k))
+            _exit(1);
+    }
+}
+
+static unsigned kill_after(struct world *world, unsigned acknowledged)
+{
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        close(pipe_fds[0]);
+        uv_loop_init(&world->loop); /* the parent's is not for two */
+        commit_until_killed(world, pipe_fds[1]);
+    }
+    close(pipe_fds[1]);
+    unsigned last = 0, k = 0;
+    while (last < acknowledged && read(pipe_fds[0], &k, sizeof(k)) == sizeof(k))
+        last = k;
+    usleep(acknowledged * 137 % 1000); /* somewhere within the next one */
+    kill(child, SIGKILL);
+    while (read(pipe_fds[0], &k, sizeof(k)) == sizeof(k))
+        last = k;
+    close(pipe_fds[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    return last;
+}
+
+static void acknowledged_batches_survive_a_kill(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(try_open(world), 0);
+    add_run(world, RUN_A, "h");
+    for (unsigned round = 0; round < 12; round++) {
+        world->store = store_sqlite_close(world->store);
+        unsigned last = kill_after(world, 1 + round * 7);
+        assert_true(last > round * 7);
+        assert_int_equal(try_open(world), 0);
+        struct arena *arena = arena_new();
+        struct seen seen = {0};
+        assert_int_equal(store_sqlite_load_items(world->store, RUN_A, arena, on_item, &seen), 0);
+        assert_int_equal(seen.n, KILL_BATCH);
+        for (size_t i = 0; i < KILL_BATCH; i++) /* one batch whole: the last told of, or the one after it */
+            assert_int_equal(seen.items[i].attempts, seen.items[0].attempts);
+        assert_in_range(seen.items[0].attempts, last, last + 1);
+        arena_free(arena);
+    }
+}
+
+static void missing_parent_is_said(void **state)
+{
+    struct world *world = *state;
+    assert_int_equal(store_sqlite_open(&world->loop, "/nonexistent/state", &world->store, &world->error),
+                     -ENOENT);
+    assert_non_null(strstr(buf_str(&world->error), "/nonexistent/state: cannot be created"));
+}
+
+static void states_have_the_words_of_the_contract(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"queued", "running", "paused", "succeeded", "failed", "cancelled"};
+    for (int i = RUN_QUEUED; i <= RUN_CANCELLED; i++)
+        assert_string_equal(run_state_name((enum run_state)i), words[i]);
+}
+
+#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        /* first: it forks, and the thread pool does not come along into a child */
+        IN_WORLD(acknowledged_batches_survive_a_kill),
+        IN_WORLD(items_come_back_whole),
+        IN_WORLD(runs_are_found_until_they_end),
+        IN_WORLD(batch_is_all_or_nothing),
+        IN_WORLD(history_keeps_transitions),
+        IN_WORLD(held_names_are_those_of_others),
+        IN_WORLD(prune_forgets_old_ended_runs),
+        IN_WORLD(second_opener_is_refused),
+        IN_WORLD(modes_keep_others_out),
+        IN_WORLD(strange_files_are_refused),
+        IN_WORLD(full_disk_is_survived),
+        IN_WORLD(missing_parent_is_said),
+        cmocka_unit_test(states_have_the_words_of_the_contract),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
