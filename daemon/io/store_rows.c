@@ -49,9 +49,24 @@ const char store_history_sql[] =
     " FROM runs r LEFT JOIN items i ON i.run = r.seq AND i.idx = ?2"
     " WHERE r.id = ?1 AND coalesce(i.state, 0) <> ?4";
 
-static bool disk_full(int error)
+/* A quota or a limit of the file's size shows as a failed write; SQLite itself
+ * tells only ENOSPC apart. */
+static bool disk_full(sqlite3 *db)
 {
-    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+    static const int files[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+    if (sqlite3_extended_errcode(db) != SQLITE_IOERR_WRITE)
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        sqlite3_file *file = NULL;
+        int error = 0;
+        if (sqlite3_file_control(db, "main", files[i], &file) != SQLITE_OK || file == NULL ||
+            file->pMethods == NULL)
+            continue;
+        if (file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error) == SQLITE_OK &&
+            (error == EFBIG || error == EDQUOT || error == ENOSPC))
+            return true;
+    }
+    return false;
 }
 
 int store_errno(sqlite3 *db, int rc)
@@ -84,7 +99,7 @@ int store_errno(sqlite3 *db, int rc)
     case SQLITE_IOERR:
         if (sqlite3_extended_errcode(db) == SQLITE_IOERR_NOMEM)
             return -ENOMEM;
-        return disk_full(sqlite3_system_errno(db)) ? -ENOSPC : -EIO;
+        return disk_full(db) ? -ENOSPC : -EIO;
     default:
         return -EIO;
     }
