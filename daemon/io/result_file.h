@@ -1,0 +1,16 @@
+/* A file that is there whole or not at all: results and reports. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/buf.h"
+
+/* Writes what `produce` gives to its `write` function (with its `sink`) to the
+ * path: into a new file of the same folder (0640), synced, then renamed over the
+ * path, and the folder synced. A link is followed first; a device or pipe is
+ * written straight. 0, or negative errno (also that of `produce`), after which
+ * the old file is as it was; `ret_error` then gets a sentence for people. */
+int result_file_write(const char *path,
+                      int (*produce)(int (*write)(const char *data, size_t len, void *sink), void *sink,
+                                     void *user),
+                      void *user, struct buf *ret_error);
