@@ -89,7 +89,7 @@ static int survey_items(const struct result_items *items, struct survey *ret)
         const struct item *item = items->item(i, items->user);
         if (item == NULL)
             r = -EIO;
-        else if (item->error > ITEM_OK && item->error < ITEM_ERROR_COUNT)
+        else if (item_state_final(item->state) && item->error > ITEM_OK && item->error < ITEM_ERROR_COUNT)
             survey.by_code[item->error]++;
         if (item != NULL && needs_row(item))
             survey_row(&survey, item, &scratch);

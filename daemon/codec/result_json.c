@@ -105,7 +105,7 @@ static int add_time(struct buf *out, const char *key, int64_t wall_ms)
 
 static int add_error(struct buf *out, const struct item *item)
 {
-    if (item->error == ITEM_OK)
+    if (item->error == ITEM_OK || !item_state_final(item->state)) /* not the last word yet */
         return buf_add_str(out, ",\"error\":null");
     int r = add_member(out, ",\"error\":{\"code\":", item_error_name(item->error));
     if (r == 0)
