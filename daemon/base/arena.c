@@ -5,7 +5,8 @@
 
 #include "base/table.h"
 
-#define ARENA_BLOCK (64 * 1024)
+#define ARENA_BLOCK_MIN 512 /* the first block; each further one is twice as large */
+#define ARENA_BLOCK_MAX (64 * 1024)
 
 struct arena_block {
     struct arena_block *next;
@@ -16,7 +17,7 @@ struct arena_block {
 struct arena {
     struct arena_block *blocks;
     struct table interned;
-    size_t bytes;
+    size_t bytes, block;
 };
 
 struct arena *arena_new(void)
@@ -42,7 +43,10 @@ static struct arena_block *arena_room(struct arena *arena, size_t len)
     struct arena_block *b = arena->blocks;
     if (b && b->size - b->used >= len)
         return b;
-    size_t size = len > ARENA_BLOCK / 4 ? len : ARENA_BLOCK;
+    arena->block = arena->block ? arena->block * 2 : ARENA_BLOCK_MIN;
+    if (arena->block > ARENA_BLOCK_MAX)
+        arena->block = ARENA_BLOCK_MAX;
+    size_t size = len > arena->block / 4 ? len : arena->block;
     b = malloc(sizeof(*b) + size);
     if (!b)
         return NULL;

@@ -1,0 +1,424 @@
+/* From names to bound items: which source, which repository, is the name free?
+ * What does not fit fails here, before anything is sent. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "codec/plan_yaml.h"
+#include "engine/parts.h"
+
+#define NAME_UNITS_MAX 50
+#define RENAMES_MAX 100
+
+/* The problem of one item, as it is found. */
+struct problem {
+    enum item_error error;
+    int http;
+    struct buf text;
+};
+
+static bool problem_is(struct problem *p, enum item_error error)
+{
+    p->error = error;
+    return false;
+}
+
+static void say_candidates(struct problem *p, const struct want *want)
+{
+    for (size_t i = 0; i < want->n; i++)
+        buf_printf(&p->text, "%s'%s' (%s) on backup server '%s'", i ? ", " : ": ", want->candidates[i].name,
+                   want->candidates[i].id, want->candidates[i].server_name);
+}
+
+static void say_near(struct problem *p, const char *word, const char *const *names, size_t n)
+{
+    const char *near = text_nearest(word, names, n);
+    if (near)
+        buf_printf(&p->text, "; did you mean '%s'?", near);
+}
+
+/* ---- the source ---- */
+
+static bool source_not_found(struct run *run, const struct plan_clone *clone, struct problem *p)
+{
+    buf_printf(&p->text, "no job %s '%s' on the server", clone->source.by == PLAN_REF_NAME ? "named" : "with the id",
+               clone->source.text);
+    if (clone->source.by == PLAN_REF_NAME)
+        say_near(p, clone->source.text, run->near_jobs, run->n_near_jobs);
+    return problem_is(p, ITEM_E_SOURCE_NOT_FOUND);
+}
+
+static bool find_source(struct run *run, const struct plan_clone *clone, const struct candidate **ret, struct problem *p)
+{
+    const struct want *want = resolve_want(run, &clone->source, true);
+    const struct candidate *only = NULL;
+    size_t n = 0;
+    if (!want || !want->n)
+        return source_not_found(run, clone, p);
+    for (size_t i = 0; i < want->n; i++) {
+        if (clone->backup_server && strcmp(want->candidates[i].server_name, clone->backup_server) != 0)
+            continue;
+        only = &want->candidates[i];
+        n++;
+    }
+    if (n == 0) {
+        buf_printf(&p->text, "no job '%s' on backup server '%s'; there is", clone->source.text, clone->backup_server);
+        say_candidates(p, want);
+        return problem_is(p, ITEM_E_BACKUP_SERVER_NOT_FOUND);
+    }
+    if (n > 1) {
+        buf_printf(&p->text, "the source '%s' is ambiguous; name one by backup_server or {id: ...}", clone->source.text);
+        say_candidates(p, want);
+        return problem_is(p, ITEM_E_SOURCE_AMBIGUOUS);
+    }
+    *ret = only;
+    return true;
+}
+
+/* All pages are read: which distinct sources are there? Their entities are read next. */
+void bind_sources(struct run *run)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        struct problem p = {.text = BUF_INIT(16 * 1024)};
+        const struct candidate *job;
+        if (run->slots[i].item.state == ITEM_QUEUED && find_source(run, &run->plan->clones[i], &job, &p))
+            run_source(run, job);
+        buf_done(&p.text);
+    }
+}
+
+static bool bind_source(struct run *run, const struct plan_clone *clone, uint32_t *ret, struct problem *p)
+{
+    const struct candidate *job;
+    if (!find_source(run, clone, &job, p))
+        return false;
+    *ret = run_source(run, job);
+    if (*ret == NO_SLOT) {
+        buf_add_str(&p->text, "out of memory");
+        return problem_is(p, ITEM_E_LOOKUP);
+    }
+    const struct source *source = &run->sources[*ret];
+    if (source->state != SOURCE_READ) {
+        p->http = source->http;
+        buf_add_str(&p->text, source->message ? source->message : "the source could not be read");
+        return problem_is(p, source->error);
+    }
+    if (clone->kind != JOB_KIND_UNKNOWN && clone->kind != source->kind) {
+        buf_printf(&p->text, "the plan says kind %s, but the source is a job of type %s", job_kind_name(clone->kind),
+                   job_kind_name(source->kind));
+        return problem_is(p, ITEM_E_KIND_MISMATCH);
+    }
+    return true;
+}
+
+/* ---- fields and repository ---- */
+
+static bool check_fields(const struct plan_clone *clone, enum job_kind kind, struct problem *p)
+{
+    const char *foreign = NULL, *missing = NULL;
+    if (clone->own_folder && !job_kind_has_folder(kind))
+        foreign = "folder";
+    else if (clone->own_file && !job_kind_has_file(kind))
+        foreign = "file";
+    else if (clone->own_vm_suffix && !job_kind_has_suffix(kind))
+        foreign = "vm_suffix";
+    else if (clone->own_repository && !job_kind_has_repository(kind))
+        foreign = "repository";
+    if (job_kind_has_suffix(kind) && !clone->vm_suffix)
+        missing = "vm_suffix";
+    if (job_kind_has_repository(kind) && clone->repository.by == PLAN_REF_NONE)
+        missing = "repository";
+    if (!foreign && !missing)
+        return true;
+    if (foreign)
+        buf_printf(&p->text, "a clone of kind %s has no '%s'; remove it", job_kind_name(kind), foreign);
+    else
+        buf_printf(&p->text, "a clone of kind %s needs '%s'", job_kind_name(kind), missing);
+    return problem_is(p, ITEM_E_FIELD);
+}
+
+static bool repository_elsewhere(const struct run *run, const struct plan_clone *clone, const struct want *want,
+                                 struct problem *p)
+{
+    if (want && want->n) {
+        buf_printf(&p->text, "the repository '%s' is not on the source's backup server; there is", clone->repository.text);
+        say_candidates(p, want);
+        return problem_is(p, ITEM_E_REPOSITORY_ELSEWHERE);
+    }
+    buf_printf(&p->text, "no repository '%s' on the server", clone->repository.text);
+    if (clone->repository.by == PLAN_REF_NAME)
+        say_near(p, clone->repository.text, run->near_repositories, run->n_near_repositories);
+    return problem_is(p, ITEM_E_REPOSITORY_NOT_FOUND);
+}
+
+static bool bind_repository(struct run *run, const struct plan_clone *clone, const char *server_id, struct item *item,
+                            struct problem *p)
+{
+    const struct want *want = resolve_want(run, &clone->repository, false);
+    const struct candidate *only = NULL;
+    size_t n = 0;
+    for (size_t i = 0; want && i < want->n; i++) {
+        if (strcmp(want->candidates[i].server_id, server_id) == 0) {
+            only = &want->candidates[i];
+            n++;
+        }
+    }
+    if (n == 0)
+        return repository_elsewhere(run, clone, want, p);
+    if (n > 1) {
+        buf_printf(&p->text, "the repository '%s' is ambiguous; name it by {uid: ...}", clone->repository.text);
+        say_candidates(p, want);
+        return problem_is(p, ITEM_E_REPOSITORY_AMBIGUOUS);
+    }
+    struct buf uid = BUF_INIT(256);
+    buf_printf(&uid, "urn:veeam:Repository:%s", only->id);
+    item->repository_uid = arena_intern(run->plan->arena, buf_str(&uid));
+    buf_done(&uid);
+    return item->repository_uid != NULL;
+}
+
+/* ---- the name ---- */
+
+static const struct hit *name_holder(const struct run *run, const char *name, const char *server_id)
+{
+    uint32_t at = table_get(&run->names, name);
+    for (; at != TABLE_NONE && at; at = run->hits[at - 1].next)
+        if (strcmp(run->hits[at - 1].server_id, server_id) == 0)
+            return &run->hits[at - 1];
+    return NULL;
+}
+
+/* Takes "server/name" or "repository/folder" for this item; false when another item has it. */
+static bool take(struct run *run, const char *scope, const char *text, bool fold)
+{
+    struct buf key = BUF_INIT(16 * 1024);
+    buf_printf(&key, "%s/%s", scope, text);
+    for (size_t i = 0; fold && i < key.len; i++)
+        if (key.data[i] >= 'A' && key.data[i] <= 'Z')
+            key.data[i] = (char)(key.data[i] + 32);
+    bool free_ = table_get(&run->taken, buf_str(&key)) == TABLE_NONE;
+    const char *copy = free_ ? arena_str(run->plan->arena, buf_str(&key)) : NULL;
+    if (copy)
+        table_put(&run->taken, copy, 1);
+    buf_done(&key);
+    return free_;
+}
+
+static bool is_taken(const struct run *run, const char *scope, const char *text)
+{
+    struct buf key = BUF_INIT(16 * 1024);
+    buf_printf(&key, "%s/%s", scope, text);
+    bool taken = table_get(&run->taken, buf_str(&key)) != TABLE_NONE;
+    buf_done(&key);
+    return taken;
+}
+
+/* "Name (2)" with the stem trimmed to fit. */
+static const char *renamed(struct arena *arena, const char *name, unsigned number)
+{
+    char suffix[16];
+    snprintf(suffix, sizeof(suffix), " (%u)", number);
+    size_t stem = text_utf16_prefix(name, NAME_UNITS_MAX - strlen(suffix));
+    while (stem && name[stem - 1] == ' ')
+        stem--;
+    struct buf buf = BUF_INIT(4096);
+    buf_printf(&buf, "%.*s%s", (int)stem, name, suffix);
+    const char *copy = arena_intern(arena, buf_str(&buf));
+    buf_done(&buf);
+    return copy;
+}
+
+static bool bind_rename(struct run *run, const char *server_id, struct item *item, unsigned *ret_number,
+                        struct problem *p)
+{
+    for (unsigned number = 2; number <= RENAMES_MAX; number++) {
+        const char *name = renamed(run->plan->arena, item->name, number);
+        if (name && !name_holder(run, name, server_id) && !is_taken(run, server_id, name)) {
+            item->name = name;
+            *ret_number = number;
+            return true;
+        }
+    }
+    buf_printf(&p->text, "'%s' and all of its numbered names up to (%d) are there already", item->name, RENAMES_MAX);
+    return problem_is(p, ITEM_E_NAME_CONFLICT);
+}
+
+/* After the pages: names that are known only now (late ones), and those that a rename
+ * may take. True when the pages must be read again for them. */
+bool bind_more_names(struct run *run)
+{
+    size_t before = run->names.live;
+    for (size_t i = 0; i < run->n; i++) {
+        struct plan_clone *clone = &run->plan->clones[i];
+        const struct want *want = resolve_want(run, &clone->source, true);
+        const char *problem = NULL;
+        if (run->slots[i].item.state != ITEM_QUEUED || !want || want->n != 1)
+            continue;
+        if (clone->late &&
+            plan_clone_fill_source(clone, want->candidates[0].name, run->plan->arena, &problem) == 0)
+            resolve_name(run, clone->name);
+        if (clone->late || clone->on_conflict != ON_CONFLICT_RENAME)
+            continue;
+        uint32_t holder = table_get(&run->names, clone->name);
+        for (unsigned number = 2; holder != TABLE_NONE && holder && number <= RENAMES_MAX; number++) {
+            const char *name = renamed(run->plan->arena, clone->name, number);
+            if (name)
+                resolve_name(run, name);
+        }
+    }
+    return run->names.live > before;
+}
+
+/* ---- the whole item ---- */
+
+static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigned number, struct item *item,
+                        struct problem *p)
+{
+    struct buf text = BUF_INIT(16 * 1024);
+    const char *given = item->kind == JOB_KIND_REPLICA ? clone->vm_suffix
+                        : job_kind_has_folder(item->kind) ? clone->folder
+                                                          : clone->file;
+    if (given) {
+        buf_add_str(&text, given);
+        if (number && item->kind != JOB_KIND_REPLICA)
+            buf_printf(&text, " (%u)", number);
+    }
+    char *made = given ? NULL : text_file_name(item->name);
+    item->folder = arena_intern(run->plan->arena, given ? buf_str(&text) : made ? made : "");
+    free(made);
+    buf_done(&text);
+    if (!item->folder)
+        return problem_is(p, ITEM_E_LOOKUP);
+    if (item->kind != JOB_KIND_REPLICA && !take(run, item->repository_uid, item->folder, true)) {
+        buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository", item->folder);
+        return problem_is(p, ITEM_E_NAME_CONFLICT);
+    }
+    return true;
+}
+
+enum name_verdict { NAME_FREE, NAME_OURS, NAME_SKIP, NAME_BAD };
+
+static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *item, const struct hit **ret_hit,
+                                   unsigned *ret_number, struct problem *p)
+{
+    const struct plan_clone *clone = &run->plan->clones[slot];
+    const struct hit *hit = name_holder(run, item->name, item->server_id);
+    *ret_hit = hit;
+    if (hit && hit->description && item_mark_matches(hit->description, run->id, slot))
+        return NAME_OURS;
+    if (hit && hit->unfinished) {
+        buf_printf(&p->text, "an earlier run of this state directory may have made '%s'; its outcome is not known yet", item->name);
+        problem_is(p, ITEM_E_NAME_IN_DOUBT);
+        return NAME_BAD;
+    }
+    if (hit && clone->on_conflict == ON_CONFLICT_SKIP)
+        return NAME_SKIP;
+    if (hit && clone->on_conflict == ON_CONFLICT_RENAME)
+        return bind_rename(run, item->server_id, item, ret_number, p) ? NAME_FREE : NAME_BAD;
+    if (hit)
+        buf_printf(&p->text, "a job named '%s' is there already (%s)", item->name, hit->job_id);
+    else if (is_taken(run, item->server_id, item->name))
+        buf_printf(&p->text, "another clone of this plan has the name '%s' on backup server '%s'", item->name, item->server_name);
+    else
+        return NAME_FREE;
+    problem_is(p, ITEM_E_NAME_CONFLICT);
+    return NAME_BAD;
+}
+
+static bool bind_values(struct run *run, uint32_t slot, struct item *item, uint32_t *ret_source, struct problem *p)
+{
+    struct plan_clone *clone = &run->plan->clones[slot];
+    const char *text = NULL;
+    if (!bind_source(run, clone, ret_source, p))
+        return false;
+    const struct source *source = &run->sources[*ret_source];
+    const struct backup_server *bs = &run->server->backup_servers[source->server];
+    if (clone->late && plan_clone_fill_source(clone, source->name, run->plan->arena, &text) < 0) {
+        buf_add_str(&p->text, text ? text : "out of memory");
+        return problem_is(p, ITEM_E_FIELD);
+    }
+    item->kind = source->kind;
+    item->source_id = source->id;
+    item->source_name = source->name;
+    item->server_id = arena_intern(run->plan->arena, bs->id);
+    item->server_name = arena_intern(run->plan->arena, bs->name);
+    item->name = clone->name;
+    if (!item->server_id || !item->server_name)
+        return problem_is(p, ITEM_E_LOOKUP);
+    if (!check_fields(clone, source->kind, p))
+        return false;
+    return !job_kind_has_repository(source->kind) || bind_repository(run, clone, bs->id, item, p);
+}
+
+static void bind_fail(struct run *run, uint32_t slot, struct problem *p)
+{
+    struct item_event fail = {.kind = ITEM_EVENT_FAIL, .error = p->error, .http = p->http};
+    fail.message = arena_intern(run->plan->arena, buf_str(&p->text));
+    engine_emit(run->engine, run, slot, &fail);
+}
+
+static void bind_job_event(struct run *run, uint32_t slot, enum item_event_kind kind, const char *job_id)
+{
+    struct buf uid = BUF_INIT(256);
+    struct item_event event = {.kind = kind};
+    buf_printf(&uid, "urn:veeam:Job:%s", job_id);
+    event.job_uid = *job_id ? arena_str(run->plan->arena, buf_str(&uid)) : NULL;
+    buf_done(&uid);
+    engine_emit(run->engine, run, slot, &event);
+}
+
+static void bind_item(struct run *run, uint32_t slot)
+{
+    struct slot *s = &run->slots[slot];
+    struct problem p = {.text = BUF_INIT(32 * 1024)};
+    const struct hit *hit = NULL;
+    unsigned number = 0;
+    uint32_t source = NO_SLOT;
+    struct item item = s->item;
+    bool ok = bind_values(run, slot, &item, &source, &p);
+    enum name_verdict verdict = ok ? bind_name(run, slot, &item, &hit, &number, &p) : NAME_BAD;
+    if (verdict == NAME_FREE && !bind_folder(run, &run->plan->clones[slot], number, &item, &p))
+        verdict = NAME_BAD;
+    s->item = item;
+    if (verdict == NAME_BAD) {
+        bind_fail(run, slot, &p);
+    } else if (verdict == NAME_FREE) {
+        take(run, item.server_id, item.name, false);
+        s->source = source;
+        slot_enlist(run, slot, run->engine->now.mono_ms);
+    } else {
+        bind_job_event(run, slot, verdict == NAME_OURS ? ITEM_EVENT_FOUND : ITEM_EVENT_SKIP, hit->job_id);
+    }
+    buf_done(&p.text);
+}
+
+/* Everything is read: each waiting item gets its values or its error. */
+void bind_items(struct run *run)
+{
+    if (run->phase != PHASE_SOURCES)
+        return;
+    for (size_t i = 0; i < run->n_sources; i++)
+        if (run->sources[i].state == SOURCE_UNREAD || run->sources[i].state == SOURCE_READING)
+            return;
+    for (uint32_t i = 0; i < run->n; i++)
+        if (run->slots[i].item.state == ITEM_QUEUED && !run->slots[i].pending)
+            bind_item(run, i);
+    run->phase = PHASE_CLONING;
+    resolve_done(run);
+}
+
+/* The server refuses to list jobs or repositories: nothing can be resolved. */
+void resolve_refused(struct run *run, const struct exchange *e)
+{
+    struct problem p = {.text = BUF_INIT(4096), .http = e->status};
+    p.error = e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_LOOKUP;
+    buf_printf(&p.text, "the server refuses to list its jobs: %s", exchange_text(e, e->arena));
+    if (e->status == 403)
+        buf_add_str(&p.text, "; the account needs the role Portal Administrator");
+    for (uint32_t i = 0; i < run->n; i++)
+        if (run->slots[i].item.state == ITEM_QUEUED)
+            bind_fail(run, i, &p);
+    buf_done(&p.text);
+    run->phase = PHASE_CLONING;
+}

@@ -1,0 +1,386 @@
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/parts.h"
+
+#define STORE_RETRY_MS 1000
+
+struct engine *engine_new(const struct engine_config *config)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    if (engine) {
+        engine->config = *config;
+        engine->rng.state = config->seed;
+    }
+    return engine;
+}
+
+static void server_free(struct server *server)
+{
+    while (server->exchanges) {
+        struct exchange *e = server->exchanges;
+        server->exchanges = e->next;
+        exchange_free(e);
+    }
+    sweep_stop(server);
+    free(server->token);
+    free(server->session_id);
+    free(server->message);
+    table_done(&server->tasks);
+    free(server->task_owners);
+    heap_done(&server->tidy);
+    free(server->backup_servers);
+    table_done(&server->backup_server_ids);
+    arena_free(server->arena);
+    free(server);
+}
+
+struct engine *engine_free(struct engine *engine)
+{
+    if (!engine)
+        return NULL;
+    for (struct exchange *e = engine->inbox_first, *next; e; e = next) {
+        next = e->next;
+        exchange_free(e);
+    }
+    for (struct run *r = engine->runs, *next; r; r = next) {
+        next = r->next;
+        run_free(r);
+    }
+    for (struct server *s = engine->servers, *next; s; s = next) {
+        next = s->next;
+        server_free(s);
+    }
+    free(engine->batch);
+    free(engine->batch_runs);
+    free(engine->changes);
+    free(engine);
+    return NULL;
+}
+
+int engine_add_server(struct engine *engine, const struct server_settings *settings, struct http *http,
+                      const struct api_format *format)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (!server || !(server->arena = arena_new())) {
+        free(server);
+        return -ENOMEM;
+    }
+    server->engine = engine;
+    server->settings = settings;
+    server->http = http;
+    server->format = format;
+    limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
+    server->next = engine->servers;
+    engine->servers = server;
+    return 0;
+}
+
+const struct item *slot_decided(const struct engine *engine, const struct slot *slot)
+{
+    return slot->pending ? &engine->batch[slot->pending - 1].next : &slot->item;
+}
+
+static struct pending *engine_pending(struct engine *engine, struct run *run, uint32_t slot)
+{
+    struct slot *s = &run->slots[slot];
+    if (s->pending)
+        return &engine->batch[s->pending - 1];
+    if (engine->n_batch == engine->size_batch) {
+        size_t size = engine->size_batch ? engine->size_batch * 2 : 64;
+        struct pending *batch = realloc(engine->batch, size * sizeof(*batch));
+        if (!batch)
+            return NULL;
+        engine->batch = batch;
+        engine->size_batch = size;
+    }
+    struct pending *p = &engine->batch[engine->n_batch++];
+    *p = (struct pending){run, slot, s->item};
+    s->pending = (uint32_t)engine->n_batch;
+    return p;
+}
+
+/* Counters follow what is decided: a batch is never dropped, so it will be installed. */
+static void engine_count(struct run *run, const struct slot *slot, enum item_state from, enum item_state to)
+{
+    run->count[from]--;
+    run->count[to]++;
+    if (to == ITEM_FAILED || to == ITEM_UNKNOWN)
+        run->failures++;
+    if (from == ITEM_FAILED)
+        run->failures--;
+    if (slot->source == NO_SLOT)
+        return;
+    struct source *source = &run->sources[slot->source];
+    struct backup_server *bs = &run->server->backup_servers[source->server];
+    bool was_busy = from == ITEM_SUBMITTING || from == ITEM_RUNNING || from == ITEM_IN_DOUBT;
+    bool is_busy = to == ITEM_SUBMITTING || to == ITEM_RUNNING || to == ITEM_IN_DOUBT;
+    source->busy += (unsigned)is_busy - (unsigned)was_busy;
+    bool was_task = from == ITEM_SUBMITTING || from == ITEM_RUNNING;
+    bool is_task = to == ITEM_SUBMITTING || to == ITEM_RUNNING;
+    bs->unfinished += (unsigned)is_task - (unsigned)was_task;
+}
+
+void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const struct item_event *event)
+{
+    struct slot *s = &run->slots[slot];
+    bool changed;
+    const struct item *from = slot_decided(engine, s);
+    enum item_state state = from->state;
+    struct item next = item_step(from, event, &run->policy, engine->now, &engine->rng, &changed);
+    if (!changed)
+        return;
+    struct pending *p = engine_pending(engine, run, slot);
+    if (!p) {
+        log_error("out of memory; run %s stops here and goes on after a restart", run->id);
+        abort(); /* what was decided cannot be kept: a restart recovers from what is stored */
+    }
+    p->next = next;
+    engine_count(run, s, state, next.state);
+}
+
+void engine_store_run(struct engine *engine, struct run *run)
+{
+    if (engine->n_batch_runs == engine->size_batch_runs) {
+        size_t size = engine->size_batch_runs ? engine->size_batch_runs * 2 : 8;
+        struct run **runs = realloc(engine->batch_runs, size * sizeof(struct run *));
+        if (!runs)
+            return;
+        engine->batch_runs = runs;
+        engine->size_batch_runs = size;
+    }
+    engine->batch_runs[engine->n_batch_runs++] = run;
+}
+
+/* ---- commit and install ---- */
+
+static void on_written(int error, void *data)
+{
+    struct engine *engine = data;
+    engine->written = true;
+    engine->write_error = error;
+    engine->config.on_wake(engine->config.data);
+}
+
+static void engine_write(struct engine *engine)
+{
+    size_t n = engine->n_batch + engine->n_batch_runs;
+    if (n > engine->size_changes) {
+        struct store_change *changes = realloc(engine->changes, n * sizeof(*changes));
+        if (!changes) {
+            engine->retry_ms = engine->now.mono_ms + STORE_RETRY_MS;
+            return;
+        }
+        engine->changes = changes;
+        engine->size_changes = n;
+    }
+    for (size_t i = 0; i < engine->n_batch; i++)
+        engine->changes[i] = (struct store_change){.run_id = engine->batch[i].run->id, .item = &engine->batch[i].next};
+    for (size_t i = 0; i < engine->n_batch_runs; i++) {
+        struct run *run = engine->batch_runs[i];
+        bool ended = run->state == RUN_SUCCEEDED || run->state == RUN_FAILED || run->state == RUN_CANCELLED;
+        engine->changes[engine->n_batch + i] = (struct store_change){
+            .run_id = run->id, .run_state = run->state, .finished_ms = ended ? engine->now.wall_ms : 0};
+    }
+    engine->writing = true;
+    engine->config.store->commit(engine->config.store, engine->changes, n, on_written, engine);
+}
+
+static void slot_left(struct run *run, const struct item *from)
+{
+    struct server *server = run->server;
+    if (from->state == ITEM_RUNNING && from->task_id)
+        watch_task_end(server, from->task_id);
+    if (from->state == ITEM_IN_DOUBT)
+        server->in_doubt--;
+}
+
+static void slot_entered(struct run *run, uint32_t slot, const struct item *to)
+{
+    struct server *server = run->server;
+    if (to->state == ITEM_SUBMITTING) {
+        submit_send(run, slot);
+    } else if (to->state == ITEM_IN_DOUBT) {
+        server->in_doubt++;
+        server->doubt_ms = 0;
+        server->sweep.finds = 0;
+    } else if (to->state == ITEM_SUCCEEDED) {
+        doubt_read_back(server, run, slot);
+    }
+}
+
+static void engine_install(struct engine *engine, const struct pending *p)
+{
+    struct slot *s = &p->run->slots[p->slot];
+    struct item from = s->item;
+    s->pending = 0;
+    slot_delist(p->run, p->slot);
+    s->item = p->next;
+    slot_enlist(p->run, p->slot, engine->now.mono_ms);
+    if (from.state != p->next.state) {
+        slot_left(p->run, &from);
+        slot_entered(p->run, p->slot, &s->item);
+    }
+    if (engine->config.on_transition)
+        engine->config.on_transition(p->run->id, &from, &s->item, engine->config.data);
+}
+
+static void engine_written(struct engine *engine)
+{
+    engine->writing = engine->written = false;
+    if (engine->write_error < 0) {
+        if (!engine->failing_ms) {
+            engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;
+            log_error("the state cannot be written: %s; nothing new is sent until it can", strerror(-engine->write_error));
+        }
+        engine->failing_error = engine->write_error;
+        engine->retry_ms = engine->now.mono_ms + STORE_RETRY_MS;
+        return;
+    }
+    if (engine->failing_ms)
+        log_info("the state can be written again");
+    engine->failing_ms = 0;
+    engine->failing_error = 0;
+    size_t n = engine->n_batch, n_runs = engine->n_batch_runs;
+    for (size_t i = 0; i < n; i++)
+        engine_install(engine, &engine->batch[i]);
+    for (size_t i = 0; i < n_runs; i++)
+        engine->batch_runs[i]->stored_state = engine->batch_runs[i]->state;
+    engine->n_batch = engine->n_batch_runs = 0;
+}
+
+/* ---- the turn ---- */
+
+static void engine_take(struct engine *engine)
+{
+    while (engine->inbox_first) {
+        struct exchange *e = engine->inbox_first;
+        engine->inbox_first = e->next;
+        if (!engine->inbox_first)
+            engine->inbox_last = NULL;
+        server_reply(e);
+        exchange_free(e);
+    }
+}
+
+static void engine_decide(struct engine *engine)
+{
+    engine_take(engine);
+    for (struct run *r = engine->runs; r; r = r->next)
+        run_decide(r);
+    if (!engine->stopping)
+        for (struct server *s = engine->servers; s; s = s->next)
+            submit_decide(s);
+}
+
+void engine_advance(struct engine *engine, struct instant now)
+{
+    engine->now = now;
+    if (engine->written)
+        engine_written(engine);
+    if (!engine->writing && engine->failing_ms) {
+        if (now.mono_ms >= engine->retry_ms)
+            engine_write(engine); /* the same batch before anything else */
+    } else if (!engine->writing) {
+        engine_decide(engine);
+        if (engine->n_batch + engine->n_batch_runs)
+            engine_write(engine);
+    }
+    for (struct server *s = engine->servers; s; s = s->next)
+        server_act(s);
+    if (!engine->closing)
+        for (struct run *r = engine->runs; r; r = r->next)
+            resolve_act(r);
+}
+
+uint64_t engine_next_due(const struct engine *engine)
+{
+    if (engine->written || (engine->inbox_first && !engine->writing && !engine->failing_ms))
+        return 0;
+    uint64_t due = engine->failing_ms && !engine->writing ? engine->retry_ms : INSTANT_NEVER;
+    for (const struct server *s = engine->servers; s; s = s->next) {
+        uint64_t d = server_due(s);
+        due = d < due ? d : due;
+    }
+    if (engine->writing || engine->failing_ms)
+        return due;
+    for (const struct run *r = engine->runs; r; r = r->next) {
+        uint64_t d = run_due(r);
+        due = d < due ? d : due;
+    }
+    return due;
+}
+
+void engine_stop(struct engine *engine)
+{
+    engine->stopping = true;
+}
+
+void engine_log_off(struct engine *engine)
+{
+    engine->stopping = engine->closing = true;
+}
+
+void engine_abort(struct engine *engine)
+{
+    for (struct server *s = engine->servers; s; s = s->next)
+        for (struct exchange *e = s->exchanges; e; e = e->next)
+            s->http->abort(s->http, &e->request);
+}
+
+bool engine_idle(const struct engine *engine)
+{
+    if (engine->writing || engine->written || engine->inbox_first)
+        return false;
+    for (const struct server *s = engine->servers; s; s = s->next)
+        if (s->exchanges || (engine->closing && s->session.state == SESSION_OPEN && !s->logged_off))
+            return false;
+    return true;
+}
+
+struct run *engine_find_run(const struct engine *engine, const char *id)
+{
+    for (struct run *r = engine->runs; r; r = r->next)
+        if (strcmp(r->id, id) == 0)
+            return r;
+    return NULL;
+}
+
+struct server_status engine_server_status(const struct engine *engine, const char *name)
+{
+    for (const struct server *s = engine->servers; s; s = s->next)
+        if (strcmp(s->settings->name, name) == 0)
+            return (struct server_status){s->trouble, s->unreachable_ms, s->message ? s->message : "", s->in_flight,
+                                          limit_now(&s->limit)};
+    return (struct server_status){.message = ""};
+}
+
+struct run_status engine_run_status(const struct engine *engine, const char *run_id)
+{
+    const struct run *run = engine_find_run(engine, run_id);
+    struct run_status status = {.state = RUN_QUEUED};
+    if (!run)
+        return status;
+    status = (struct run_status){.state = run->stored_state,
+                                 .resolving = run->phase < PHASE_CLONING,
+                                 .verifying = run->phase == PHASE_CLOSING,
+                                 .n_items = run->n};
+    memcpy(status.count, run->count, sizeof(status.count));
+    return status;
+}
+
+const struct item *engine_run_item(const struct engine *engine, const char *run_id, size_t index)
+{
+    const struct run *run = engine_find_run(engine, run_id);
+    return run && index < run->n ? &run->slots[index].item : NULL;
+}
+
+uint64_t engine_store_failing(const struct engine *engine, int *ret_error)
+{
+    *ret_error = engine->failing_error;
+    return engine->failing_ms;
+}

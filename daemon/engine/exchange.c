@@ -1,0 +1,230 @@
+/* One request and what came back for it. The body is read as it arrives and
+ * only what may matter is kept; judging waits for the turn. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/parts.h"
+
+static void *grow(void *array, size_t n, size_t *size, size_t element)
+{
+    if (n < *size)
+        return array;
+    size_t more = *size ? *size * 2 : 16;
+    void *next = realloc(array, more * element);
+    if (next)
+        *size = more;
+    return next;
+}
+
+static int on_task(const struct api_task *task, void *data)
+{
+    struct exchange *e = data;
+    struct seen_task *tasks = grow(e->tasks, e->n_tasks, &e->size_tasks, sizeof(*tasks));
+    if (!tasks || arena_size(e->arena) > SEEN_MAX)
+        return -ENOMEM;
+    e->tasks = tasks;
+    bool clone = strcmp(task->operation, "CloneJob") == 0;
+    struct seen_task seen = {.id = arena_str(e->arena, task->id),
+                             .state = task->state,
+                             .clone = clone,
+                             .has_result = task->has_result,
+                             .success = task->success};
+    if (task->state == API_TASK_FINISHED) {
+        seen.message = arena_intern(e->arena, task->message);
+        seen.job_id = arena_str(e->arena, task->job_id);
+    }
+    if (!seen.id)
+        return -ENOMEM;
+    e->tasks[e->n_tasks++] = seen;
+    return 0;
+}
+
+/* Of a sweep only jobs with a mark and jobs of a name in doubt matter. */
+static bool entity_matters(const struct exchange *e, const struct api_entity *entity)
+{
+    if (e->kind != EXCHANGE_SWEEP)
+        return true;
+    return strstr(entity->description, "[jobclone:") != NULL ||
+           table_key(&e->server->sweep.strangers, entity->name) != NULL;
+}
+
+static int on_entity(const struct api_entity *entity, void *data)
+{
+    struct exchange *e = data;
+    if (!entity_matters(e, entity))
+        return 0;
+    struct seen_entity *entities = grow(e->entities, e->n_entities, &e->size_entities, sizeof(*entities));
+    if (!entities || arena_size(e->arena) > SEEN_MAX)
+        return -ENOMEM;
+    e->entities = entities;
+    struct seen_entity seen = {.id = arena_str(e->arena, entity->id),
+                               .name = arena_str(e->arena, entity->name),
+                               .server_id = arena_intern(e->arena, entity->server_id),
+                               .server_name = arena_intern(e->arena, entity->server_name),
+                               .job_type = arena_intern(e->arena, entity->job_type),
+                               .description = arena_str(e->arena, entity->description),
+                               .kind = entity->kind,
+                               .can_clone = entity->can_clone};
+    if (!seen.id || !seen.name || !seen.server_id || !seen.server_name || !seen.job_type || !seen.description)
+        return -ENOMEM;
+    e->entities[e->n_entities++] = seen;
+    return 0;
+}
+
+static const struct api_handlers handlers = {.on_task = on_task, .on_entity = on_entity};
+
+/* Keeps the transfer going after a reading error: the status alone may say enough. */
+static int on_body(const char *data, size_t len, void *user)
+{
+    struct exchange *e = user;
+    if (!e->read_error)
+        e->read_error = e->server->format->reader_feed(e->reader, data, len);
+    return 0;
+}
+
+static void exchange_unlink(struct exchange *e)
+{
+    if (e->prev)
+        e->prev->next = e->next;
+    else
+        e->server->exchanges = e->next;
+    if (e->next)
+        e->next->prev = e->prev;
+    e->prev = e->next = NULL;
+}
+
+static void on_reply(struct http_request *request, const struct http_reply *reply, void *user)
+{
+    struct exchange *e = user;
+    struct engine *engine = e->server->engine;
+    (void)request;
+    int r = e->server->format->reader_end(e->reader, &e->doc);
+    if (!e->read_error)
+        e->read_error = r;
+    e->outcome = reply->outcome;
+    e->status = reply->status;
+    e->retry_after_ms = reply->retry_after_ms;
+    e->token = reply->session ? strdup(reply->session) : NULL;
+    e->text = strdup(reply->error ? reply->error : "");
+    exchange_unlink(e);
+    e->server->in_flight--;
+    if (engine->inbox_last)
+        engine->inbox_last->next = e;
+    else
+        engine->inbox_first = e;
+    engine->inbox_last = e;
+    engine->config.on_wake(engine->config.data);
+}
+
+static void secret_free(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+struct exchange *exchange_free(struct exchange *e)
+{
+    if (!e)
+        return NULL;
+    e->server->format->reader_free(e->reader);
+    arena_free(e->arena);
+    buf_done(&e->path);
+    buf_done(&e->body);
+    free(e->tasks);
+    free(e->entities);
+    secret_free(e->token);
+    secret_free(e->sent_token);
+    free(e->text);
+    free(e);
+    return NULL;
+}
+
+static bool exchange_is_list(enum exchange_kind kind)
+{
+    return kind == EXCHANGE_TASKS || kind == EXCHANGE_NAMES || kind == EXCHANGE_SWEEP;
+}
+
+struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method)
+{
+    struct exchange *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->server = server; /* exchange_free needs it */
+    e->kind = kind;
+    e->path = BUF_INIT(16 * 1024);
+    e->body = BUF_INIT(64 * 1024);
+    e->arena = arena_new();
+    e->reader = server->format->reader_new(&handlers, e);
+    e->serial = server->session.serial;
+    if (server->token && kind != EXCHANGE_LOGON && !(e->sent_token = strdup(server->token)))
+        return exchange_free(e);
+    e->request = (struct http_request){.method = method,
+                                       .session = e->sent_token,
+                                       .logon = kind == EXCHANGE_LOGON,
+                                       .once = kind == EXCHANGE_SUBMIT,
+                                       .body_max = exchange_is_list(kind) ? LIST_MAX : ANSWER_MAX,
+                                       .on_body = on_body,
+                                       .on_reply = on_reply,
+                                       .user = e};
+    if (!e->arena || !e->reader)
+        return exchange_free(e);
+    return e;
+}
+
+/* Sends it. On failure the exchange is freed and nothing was sent. */
+int exchange_start(struct exchange *e)
+{
+    struct server *server = e->server;
+    e->request.path = buf_str(&e->path);
+    if (e->body.len)
+        e->request.body = (struct bytes){e->body.data, e->body.len};
+    e->started_ms = server->engine->now.mono_ms;
+    int r = server->http->start(server->http, &e->request);
+    if (r < 0) {
+        exchange_free(e);
+        return r;
+    }
+    e->next = server->exchanges;
+    if (e->next)
+        e->next->prev = e;
+    server->exchanges = e;
+    server->in_flight++;
+    server->last_sent_ms = e->started_ms;
+    return 0;
+}
+
+/* The only place that reads transport outcomes and status codes (wire reference 3.4). */
+enum fault exchange_fault(const struct exchange *e)
+{
+    if (e->outcome == HTTP_UNSENT || e->outcome == HTTP_TLS_REFUSED)
+        return FAULT_UNSENT;
+    if (e->outcome != HTTP_ANSWERED)
+        return FAULT_LOST;
+    if (e->status >= 200 && e->status < 300)
+        return e->read_error ? FAULT_GARBLED : FAULT_NONE;
+    if (e->status == 401)
+        return FAULT_AUTH;
+    if (e->status == 429)
+        return FAULT_BUSY;
+    if (e->status == 501 || (e->status >= 300 && e->status < 500 && e->status != 408))
+        return FAULT_REFUSED;
+    return FAULT_SERVER;
+}
+
+const char *exchange_text(const struct exchange *e, struct arena *arena)
+{
+    struct buf text = BUF_INIT(4096);
+    if (e->outcome != HTTP_ANSWERED)
+        buf_printf(&text, "no answer: %.1000s", e->text && *e->text ? e->text : "the connection ended");
+    else if (!e->read_error && e->doc.kind == API_DOC_ERROR && *e->doc.error_message)
+        buf_printf(&text, "%.2000s", e->doc.error_message);
+    else if (e->read_error)
+        buf_printf(&text, "HTTP %d with a body that is not the API's %s", e->status, e->server->format->name);
+    else
+        buf_printf(&text, "HTTP %d without an explanation", e->status);
+    const char *copy = arena_intern(arena, buf_str(&text));
+    buf_done(&text);
+    return copy ? copy : "out of memory";
+}

@@ -1,0 +1,375 @@
+/* What the files of this room share: the engine's inside. Nobody else includes it. */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/heap.h"
+#include "base/rng.h"
+#include "base/table.h"
+#include "codec/api.h"
+#include "engine/engine.h"
+#include "engine/http.h"
+#include "model/item.h"
+#include "model/limit.h"
+#include "model/plan.h"
+#include "model/session.h"
+#include "model/settings.h"
+
+#define CLOSING_SWEEPS_MAX 5
+#define NO_SLOT UINT32_MAX
+#define ANSWER_MAX ((size_t)1 << 20)  /* design note 13 */
+#define LIST_MAX ((size_t)256 << 20)
+#define SEEN_MAX ((size_t)64 << 20)   /* what may be kept of one answer */
+#define PAGE_SIZE 500
+
+struct server;
+struct run;
+
+/* ---- items ---- */
+
+struct slot {
+    struct item item;  /* as installed */
+    uint32_t pending;  /* 1 + place in the batch that is being made or written; 0: none */
+    uint32_t source;   /* index into run->sources, NO_SLOT: not bound */
+    uint32_t prev, next;
+    bool asked;        /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    uint64_t progress_ms; /* RUNNING: a task accepted before it ended last */
+};
+
+/* A list of slots of one run, in order of arrival. */
+struct slots {
+    uint32_t first, last;
+    size_t n;
+};
+
+/* ---- exchanges: one request in flight ---- */
+
+enum exchange_kind {
+    EXCHANGE_LOGON,
+    EXCHANGE_KEEPALIVE,
+    EXCHANGE_LOGOFF,
+    EXCHANGE_SUBMIT,  /* per item; the only one that may not be repeated */
+    EXCHANGE_TASKS,
+    EXCHANGE_TASK,    /* per item: a task that the list lacks */
+    EXCHANGE_TIDY,    /* deletes a finished task */
+    EXCHANGE_NAMES,   /* a page of jobs or repositories, for a run that resolves */
+    EXCHANGE_SOURCE,  /* a source's entity */
+    EXCHANGE_SWEEP,   /* a page of all jobs with descriptions */
+    EXCHANGE_LOOK,    /* one job: an orphan's, or the first clone of a kind */
+    EXCHANGE_COLLECT, /* per backup server */
+};
+
+struct seen_task {
+    const char *id, *message, *job_id;
+    enum api_task_state state;
+    bool clone, has_result, success;
+};
+
+struct seen_entity {
+    const char *id, *name, *server_id, *server_name, *job_type, *description;
+    enum api_entity_kind kind;
+    bool can_clone;
+};
+
+struct exchange {
+    struct http_request request;
+    struct exchange *prev, *next; /* of the server, or of the inbox once it has ended */
+    struct server *server;
+    struct run *run;  /* SUBMIT, TASK, NAMES, SOURCE; LOOK of a first clone */
+    uint32_t number;  /* slot, source, page or backup server, by kind */
+    enum exchange_kind kind;
+    uint64_t started_ms;
+    uint64_t serial;  /* session it belongs to */
+    struct buf path, body;
+    /* the answer */
+    struct api_reader *reader;
+    struct api_doc doc;
+    int read_error;
+    struct arena *arena;
+    struct seen_task *tasks;
+    size_t n_tasks, size_tasks;
+    struct seen_entity *entities;
+    size_t n_entities, size_entities;
+    enum http_outcome outcome;
+    int status;
+    int64_t retry_after_ms;
+    char *token, *text;
+    char *sent_token; /* the server's may be replaced meanwhile */
+    const char *task_id; /* LOOK: the orphan; TIDY */
+};
+
+/* What an answer means, before it is looked at in detail. */
+enum fault {
+    FAULT_NONE,    /* 2xx, well read */
+    FAULT_UNSENT,  /* no byte left */
+    FAULT_LOST,    /* outcome unknown: cut off, timed out, garbled */
+    FAULT_AUTH,    /* 401 */
+    FAULT_BUSY,    /* 429 */
+    FAULT_REFUSED, /* other 4xx but 408, 501, redirects */
+    FAULT_SERVER,  /* other 5xx, 408 */
+    FAULT_GARBLED, /* a good status with a body that is none */
+};
+
+/* ---- runs ---- */
+
+/* A job that may be what the plan means by a source, or a repository. */
+struct candidate {
+    const char *id, *name, *server_id, *server_name;
+};
+
+/* A name or id that the plan asks for. */
+struct want {
+    struct plan_ref ref;
+    struct candidate *candidates;
+    size_t n;
+};
+
+/* A distinct source of a run. */
+struct source {
+    const char *id, *name;
+    uint32_t server;     /* index into server->backup_servers */
+    enum job_kind kind;
+    enum { SOURCE_UNREAD, SOURCE_READING, SOURCE_READ, SOURCE_BAD } state;
+    enum item_error error;
+    int http;
+    const char *message; /* SOURCE_BAD */
+    struct slots ready;  /* QUEUED items that are due */
+    unsigned busy;       /* SUBMITTING, RUNNING, IN_DOUBT */
+};
+
+/* A job that has a name which the run wants. */
+struct hit {
+    const char *name, *server_id, *job_id, *description;
+    uint32_t next; /* 1 + the next of the same name; 0 ends */
+    bool unfinished;
+};
+
+enum run_phase { PHASE_JOBS, PHASE_RENAMES, PHASE_REPOSITORIES, PHASE_SOURCES, PHASE_CLONING, PHASE_CLOSING, PHASE_ENDED };
+
+struct run {
+    struct run *next;
+    struct engine *engine;
+    struct server *server;
+    char id[27];
+    struct plan *plan;
+    struct retry_policy policy;
+    enum run_phase phase;
+    enum run_state state, stored_state;
+    bool resumed;
+    uint64_t started_ms;
+    struct slot *slots;
+    size_t n;
+    size_t count[ITEM_STATE_COUNT]; /* as decided */
+    struct slots in_state[ITEM_STATE_COUNT]; /* as installed; QUEUED ones in their source's list instead */
+    struct heap due;
+    struct source *sources;
+    size_t n_sources;
+    struct table source_ids; /* to sources */
+    unsigned unsent;       /* SUBMITTING items that could not be sent */
+    uint32_t turn;         /* source that is asked first for a slot */
+    unsigned failures;
+    enum item_error no_more; /* why nothing more is sent; ITEM_OK: go on */
+    /* resolving */
+    struct want *jobs, *repositories;
+    size_t n_jobs, n_repositories;
+    struct table job_names, job_ids, repository_names, repository_ids; /* to wants */
+    struct table names;       /* wanted names: to 1 + hit, 0 while nobody has it */
+    struct hit *hits;
+    size_t n_hits, size_hits;
+    struct table taken;       /* server/name and repository/folder of bound items */
+    const char **near_jobs, **near_repositories; /* names that look like missing ones */
+    size_t n_near_jobs, n_near_repositories;
+    unsigned page, pages;     /* next page to ask for; pages in all as seen first */
+    unsigned restarts;
+    unsigned asking;          /* requests under way */
+    uint64_t ask_ms;          /* not before: after a failure */
+    unsigned ask_failures;
+    /* closing */
+    unsigned closing_sweeps;
+    uint64_t closing_ms;      /* no sweep before */
+};
+
+/* ---- servers ---- */
+
+struct backup_server {
+    const char *id, *name;
+    unsigned unfinished; /* tasks: SUBMITTING and RUNNING items */
+    /* doubt */
+    uint64_t shown_ms;      /* the job list last showed a clone in doubt */
+    uint64_t asked_ms, accepted_ms; /* collections: asked for, accepted (its start), 0: never */
+    unsigned refusals;      /* of collections, in a row, that will not change */
+    bool asking;
+    uint64_t ask_due_ms;
+};
+
+/* Jobs found by mark in a sweep, per item. */
+struct found {
+    const char *mark, *job_id; /* of the right name if there is one */
+    unsigned exact, other;
+    struct run *run;
+    uint32_t slot;
+};
+
+struct sweep {
+    bool active, asking;
+    uint64_t started_ms, due_ms;
+    unsigned page, pages, pass;
+    bool proof;            /* absence may be concluded from it: two passes when there are pages */
+    struct arena *arena;
+    struct found *found;
+    size_t n_found, size_found;
+    struct table marks;    /* to found */
+    struct table strangers; /* names of items in doubt that a job without their mark has */
+    unsigned finds;        /* looks since the last news, for their spacing */
+};
+
+struct server {
+    struct server *next;
+    struct engine *engine;
+    const struct server_settings *settings;
+    struct http *http;
+    const struct api_format *format;
+    struct session session;
+    char *token, *session_id;
+    struct arena *arena; /* ids and names of the server, session ids, task ids */
+    struct exchange *exchanges;
+    unsigned in_flight, submits;
+    struct limit limit;
+    uint64_t last_sent_ms;
+    uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
+    /* trouble */
+    uint64_t unreachable_ms, probe_ms;
+    unsigned probes;
+    enum server_trouble trouble;
+    char *message;
+    bool logged_off;
+    /* tasks of this session */
+    struct table tasks; /* id to place in task_owners */
+    struct task_owner {
+        const char *id;
+        enum { TASK_OWNED, TASK_TIDY, TASK_DONE, TASK_ORPHAN, TASK_LOOKING } state;
+        struct run *run;
+        uint32_t slot;
+    } *task_owners;
+    size_t n_task_owners, size_task_owners;
+    struct heap tidy;       /* places in task_owners to delete */
+    unsigned tidying;
+    bool polling, unlisted; /* unlisted: GET /tasks is not served here */
+    unsigned poll_failures;
+    uint64_t poll_ms;       /* when the next poll is due */
+    uint64_t listed_ms;     /* start of the last whole list, 0: none in this session */
+    size_t orphans;         /* unfinished clone tasks without owner in it */
+    uint64_t task_ms;       /* how long tasks take, smoothed; 0: not known */
+    unsigned singles, looks;
+    /* doubt */
+    struct backup_server *backup_servers;
+    size_t n_backup_servers;
+    struct table backup_server_ids;
+    size_t in_doubt;
+    struct sweep sweep;
+    uint64_t doubt_ms;      /* when doubt is to be looked at again */
+    bool mark_lost[JOB_KIND_COUNT], read_back[JOB_KIND_COUNT];
+};
+
+/* ---- the engine ---- */
+
+struct pending {
+    struct run *run;
+    uint32_t slot;
+    struct item next;
+};
+
+struct engine {
+    struct engine_config config;
+    struct rng rng;
+    struct instant now;
+    struct server *servers;
+    struct run *runs;
+    struct exchange *inbox_first, *inbox_last;
+    struct pending *batch;
+    size_t n_batch, size_batch;
+    struct run **batch_runs; /* runs whose own row changes */
+    size_t n_batch_runs, size_batch_runs;
+    struct store_change *changes;
+    size_t size_changes;
+    bool writing, written;
+    int write_error;
+    uint64_t failing_ms, retry_ms;
+    int failing_error;
+    bool stopping, closing;
+};
+
+/* engine.c */
+void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const struct item_event *event);
+void engine_store_run(struct engine *engine, struct run *run);
+const struct item *slot_decided(const struct engine *engine, const struct slot *slot);
+
+/* slots.c */
+void slots_add(struct run *run, struct slots *list, uint32_t slot);
+void slots_remove(struct run *run, struct slots *list, uint32_t slot);
+void slot_enlist(struct run *run, uint32_t slot, uint64_t now_ms);
+void slot_delist(struct run *run, uint32_t slot);
+
+/* exchange.c */
+struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method);
+int exchange_start(struct exchange *exchange);
+struct exchange *exchange_free(struct exchange *exchange);
+enum fault exchange_fault(const struct exchange *exchange);
+/* A sentence for people about a failed exchange; in the arena. */
+const char *exchange_text(const struct exchange *exchange, struct arena *arena);
+
+/* server.c */
+bool server_ready(const struct server *server);
+void server_reply(struct exchange *exchange);
+void server_act(struct server *server);
+uint64_t server_due(const struct server *server);
+void server_note(struct server *server, const struct exchange *exchange, enum fault fault);
+bool server_has_work(const struct server *server);
+uint32_t server_backup_server(struct server *server, const char *id, const char *name);
+
+/* run.c */
+void run_decide(struct run *run);
+uint64_t run_due(const struct run *run);
+struct run *run_free(struct run *run);
+uint32_t run_source(struct run *run, const struct candidate *job);
+struct run *engine_find_run(const struct engine *engine, const char *id);
+
+/* resolve.c, bind.c: names to ids */
+int resolve_begin(struct run *run);
+void resolve_act(struct run *run);
+void resolve_reply(struct run *run, struct exchange *exchange);
+uint64_t resolve_due(const struct run *run);
+void resolve_done(struct run *run);
+void resolve_refused(struct run *run, const struct exchange *exchange);
+struct want *resolve_want(const struct run *run, const struct plan_ref *ref, bool job);
+int resolve_name(struct run *run, const char *name);
+int resolve_add_hit(struct run *run, const struct hit *hit);
+void bind_sources(struct run *run);
+bool bind_more_names(struct run *run);
+void bind_items(struct run *run);
+
+/* submit.c: slots and clone requests */
+void submit_decide(struct server *server);
+void submit_send(struct run *run, uint32_t slot);
+void submit_reply(struct exchange *exchange);
+
+/* watch.c: tasks */
+void watch_owner(struct server *server, const char *task_id, struct run *run, uint32_t slot);
+void watch_task_end(struct server *server, const char *task_id);
+void watch_forget(struct server *server);
+void watch_act(struct server *server);
+void watch_reply(struct exchange *exchange);
+void watch_timeouts(struct run *run);
+uint64_t watch_due(const struct server *server);
+
+/* doubt.c, sweep.c */
+void doubt_look(struct exchange *exchange);
+void doubt_collected(struct exchange *exchange);
+void doubt_act(struct server *server);
+void doubt_read_back(struct server *server, struct run *run, uint32_t slot);
+uint64_t doubt_due(const struct server *server);
+void sweep_begin(struct server *server, bool proof);
+void sweep_act(struct server *server);
+void sweep_reply(struct exchange *exchange);
+void sweep_done(struct server *server);
+void sweep_stop(struct server *server);

@@ -1,0 +1,345 @@
+/* Names to ids (design note 3): pages of jobs and repositories are read once,
+ * matched exactly on our side; of the server's list only what the plan asks for
+ * is kept. Then the entities of the distinct sources. bind.c does the rest. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+#include "engine/parts.h"
+
+#define CANDIDATES_MAX 16
+#define NEAR_MAX 200
+#define RESTARTS_MAX 5
+
+/* ---- what the plan asks for ---- */
+
+static struct table *want_table(struct run *run, const struct plan_ref *ref, bool job)
+{
+    if (ref->by == PLAN_REF_NAME)
+        return job ? &run->job_names : &run->repository_names;
+    return job ? &run->job_ids : &run->repository_ids;
+}
+
+struct want *resolve_want(const struct run *run, const struct plan_ref *ref, bool job)
+{
+    uint32_t at = table_get(want_table((struct run *)run, ref, job), ref->text);
+    if (at == TABLE_NONE)
+        return NULL;
+    return job ? &run->jobs[at] : &run->repositories[at];
+}
+
+static int want_add(struct run *run, const struct plan_ref *ref, bool job)
+{
+    if (ref->by == PLAN_REF_NONE || resolve_want(run, ref, job))
+        return 0;
+    struct want **wants = job ? &run->jobs : &run->repositories;
+    size_t *n = job ? &run->n_jobs : &run->n_repositories;
+    struct want *all = realloc(*wants, (*n + 1) * sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    *wants = all;
+    all[*n] = (struct want){.ref = *ref};
+    int r = table_put(want_table(run, ref, job), ref->text, (uint32_t)*n);
+    if (r == 0)
+        ++*n;
+    return r;
+}
+
+/* A name whose holders must be known. */
+int resolve_name(struct run *run, const char *name)
+{
+    return table_get(&run->names, name) == TABLE_NONE ? table_put(&run->names, name, 0) : 0;
+}
+
+int resolve_add_hit(struct run *run, const struct hit *hit)
+{
+    uint32_t first = table_get(&run->names, hit->name);
+    if (first == TABLE_NONE)
+        return 0;
+    for (uint32_t i = first; i; i = run->hits[i - 1].next)
+        if (*hit->job_id && strcmp(run->hits[i - 1].job_id, hit->job_id) == 0)
+            return 0;
+    if (run->n_hits == run->size_hits) {
+        size_t size = run->size_hits ? run->size_hits * 2 : 16;
+        struct hit *all = realloc(run->hits, size * sizeof(*all));
+        if (!all)
+            return -ENOMEM;
+        run->hits = all;
+        run->size_hits = size;
+    }
+    run->hits[run->n_hits] = *hit;
+    run->hits[run->n_hits].next = first;
+    run->n_hits++;
+    return table_put(&run->names, table_key(&run->names, hit->name), (uint32_t)run->n_hits);
+}
+
+static void resolve_ask_from_start(struct run *run, enum run_phase phase)
+{
+    run->phase = phase;
+    run->page = 1;
+    run->pages = 0;
+}
+
+int resolve_begin(struct run *run)
+{
+    size_t queued = 0;
+    for (size_t i = 0; i < run->n; i++) {
+        const struct plan_clone *clone = &run->plan->clones[i];
+        if (run->slots[i].item.state != ITEM_QUEUED)
+            continue;
+        queued++;
+        if (want_add(run, &clone->source, true) < 0 || want_add(run, &clone->repository, false) < 0 ||
+            (!clone->late && resolve_name(run, clone->name) < 0))
+            return -ENOMEM;
+    }
+    run->near_jobs = calloc(NEAR_MAX, sizeof(char *));
+    run->near_repositories = calloc(NEAR_MAX, sizeof(char *));
+    if (!run->near_jobs || !run->near_repositories)
+        return -ENOMEM;
+    resolve_ask_from_start(run, queued ? PHASE_JOBS : PHASE_CLONING);
+    return 0;
+}
+
+static void wants_free(struct want *wants, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(wants[i].candidates);
+    free(wants);
+}
+
+void resolve_done(struct run *run)
+{
+    wants_free(run->jobs, run->n_jobs);
+    wants_free(run->repositories, run->n_repositories);
+    run->jobs = run->repositories = NULL;
+    run->n_jobs = run->n_repositories = 0;
+    table_done(&run->job_names);
+    table_done(&run->job_ids);
+    table_done(&run->repository_names);
+    table_done(&run->repository_ids);
+    table_done(&run->names);
+    table_done(&run->taken);
+    free(run->hits);
+    run->hits = NULL;
+    run->n_hits = run->size_hits = 0;
+    free(run->near_jobs);
+    free(run->near_repositories);
+    run->near_jobs = run->near_repositories = NULL;
+    run->n_near_jobs = run->n_near_repositories = 0;
+}
+
+/* ---- what the server has ---- */
+
+static int want_match(struct run *run, const struct plan_ref *ref, bool job, const struct seen_entity *seen)
+{
+    struct want *want = resolve_want(run, ref, job);
+    if (!want || want->n >= CANDIDATES_MAX)
+        return 0;
+    for (size_t i = 0; i < want->n; i++)
+        if (strcmp(want->candidates[i].id, seen->id) == 0)
+            return 0; /* a page that shifted shows it again */
+    struct candidate *all = realloc(want->candidates, (want->n + 1) * sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    want->candidates = all;
+    struct arena *arena = run->plan->arena;
+    all[want->n] = (struct candidate){arena_intern(arena, seen->id), arena_intern(arena, seen->name),
+                                      arena_intern(arena, seen->server_id), arena_intern(arena, seen->server_name)};
+    if (!all[want->n].id || !all[want->n].name || !all[want->n].server_id || !all[want->n].server_name)
+        return -ENOMEM;
+    want->n++;
+    return 0;
+}
+
+/* Keeps names that begin like a wanted one: candidates for "did you mean". */
+static void keep_near(struct run *run, const struct seen_entity *seen, bool job)
+{
+    const struct want *wants = job ? run->jobs : run->repositories;
+    size_t n_wants = job ? run->n_jobs : run->n_repositories;
+    size_t *n = job ? &run->n_near_jobs : &run->n_near_repositories;
+    for (size_t i = 0; i < n_wants && i < 8 && *n < NEAR_MAX; i++) {
+        const char *one[] = {seen->name};
+        if (wants[i].ref.by == PLAN_REF_NAME && text_nearest(wants[i].ref.text, one, 1)) {
+            const char *copy = arena_intern(run->plan->arena, seen->name);
+            if (copy)
+                (job ? run->near_jobs : run->near_repositories)[(*n)++] = copy;
+            return;
+        }
+    }
+}
+
+static int resolve_seen(struct run *run, const struct seen_entity *seen)
+{
+    bool job = run->phase != PHASE_REPOSITORIES;
+    if (seen->kind != (job ? API_ENTITY_JOB : API_ENTITY_REPOSITORY) || !*seen->id)
+        return 0;
+    struct plan_ref name = {PLAN_REF_NAME, seen->name}, id = {PLAN_REF_ID, seen->id};
+    int r = want_match(run, &name, job, seen);
+    if (r == 0)
+        r = want_match(run, &id, job, seen);
+    keep_near(run, seen, job);
+    if (r < 0 || !job || table_get(&run->names, seen->name) == TABLE_NONE)
+        return r;
+    struct arena *arena = run->plan->arena;
+    struct hit hit = {.name = arena_intern(arena, seen->name),
+                      .server_id = arena_intern(arena, seen->server_id),
+                      .job_id = arena_intern(arena, seen->id),
+                      .description = arena_str(arena, seen->description)};
+    if (!hit.name || !hit.server_id || !hit.job_id || !hit.description)
+        return -ENOMEM;
+    return resolve_add_hit(run, &hit);
+}
+
+static void resolve_next_phase(struct run *run)
+{
+    if (run->phase == PHASE_JOBS && bind_more_names(run)) {
+        resolve_ask_from_start(run, PHASE_RENAMES);
+    } else if (run->phase != PHASE_REPOSITORIES && run->n_repositories) {
+        resolve_ask_from_start(run, PHASE_REPOSITORIES);
+    } else {
+        run->phase = PHASE_SOURCES;
+        bind_sources(run);
+    }
+}
+
+static void resolve_page(struct run *run, const struct exchange *e)
+{
+    const struct api_paging *paging = &e->doc.paging;
+    if (run->page > 1 && paging->given && paging->pages != run->pages && run->restarts < RESTARTS_MAX) {
+        run->restarts++; /* the list changed: names may have moved between pages */
+        resolve_ask_from_start(run, run->phase);
+        return;
+    }
+    for (size_t i = 0; i < e->n_entities; i++) {
+        if (resolve_seen(run, &e->entities[i]) < 0) {
+            run->ask_ms = run->engine->now.mono_ms + 1000;
+            return;
+        }
+    }
+    run->pages = paging->pages;
+    if (paging->given && (paging->has_next || run->page < paging->pages))
+        run->page++;
+    else
+        resolve_next_phase(run);
+}
+
+static void resolve_source(struct run *run, const struct exchange *e, enum fault fault)
+{
+    struct source *source = &run->sources[e->number];
+    struct arena *arena = run->plan->arena;
+    struct buf text = BUF_INIT(4096);
+    source->state = SOURCE_BAD;
+    source->error = ITEM_E_SOURCE_NOT_CLONABLE;
+    source->http = e->status;
+    if (fault == FAULT_REFUSED) {
+        source->error = e->status == 404 ? ITEM_E_SOURCE_NOT_FOUND : e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_LOOKUP;
+        buf_printf(&text, "the source job cannot be read: %s", exchange_text(e, arena));
+    } else {
+        const struct seen_entity *job = &e->entities[0];
+        source->kind = job_kind_parse(job->job_type);
+        source->name = arena_intern(arena, job->name);
+        source->http = 0;
+        if (source->kind == JOB_KIND_UNKNOWN)
+            buf_printf(&text, "jobs of type '%s' cannot be cloned", job->job_type);
+        else if (!job->can_clone)
+            buf_add_str(&text, "the server does not offer to clone this job");
+        else
+            source->state = SOURCE_READ;
+    }
+    source->message = arena_intern(arena, buf_str(&text));
+    buf_done(&text);
+}
+
+void resolve_reply(struct run *run, struct exchange *e)
+{
+    enum fault fault = exchange_fault(e);
+    run->asking--;
+    if (e->kind == EXCHANGE_SOURCE && run->sources[e->number].state == SOURCE_READING)
+        run->sources[e->number].state = SOURCE_UNREAD;
+    bool fits = e->kind == EXCHANGE_SOURCE ? e->n_entities == 1
+                                           : e->doc.kind == API_DOC_QUERY || e->doc.kind == API_DOC_REFS;
+    if (fault == FAULT_AUTH)
+        return; /* asked again in the new session */
+    if (fault == FAULT_REFUSED && e->kind == EXCHANGE_NAMES) {
+        resolve_refused(run, e);
+    } else if (fault == FAULT_REFUSED || (fault == FAULT_NONE && fits)) {
+        run->ask_failures = 0;
+        if (e->kind == EXCHANGE_SOURCE)
+            resolve_source(run, e, fault);
+        else
+            resolve_page(run, e);
+    } else {
+        uint64_t wait = 500u << (run->ask_failures < 6 ? run->ask_failures : 6);
+        run->ask_failures++;
+        run->ask_ms = run->engine->now.mono_ms + wait;
+    }
+}
+
+/* ---- asking ---- */
+
+static void resolve_ask_page(struct run *run)
+{
+    struct exchange *e = exchange_new(run->server, EXCHANGE_NAMES, HTTP_GET);
+    if (!e)
+        return;
+    /* A run that was begun before may meet its own marks: then descriptions are needed. */
+    bool whole = run->resumed && run->phase != PHASE_REPOSITORIES;
+    e->run = run;
+    buf_printf(&e->path, "/api/query?type=%s%s&pageSize=%d&page=%u",
+               run->phase == PHASE_REPOSITORIES ? "Repository" : "Job", whole ? "&format=Entities" : "", PAGE_SIZE,
+               run->page);
+    if (exchange_start(e) == 0)
+        run->asking++;
+}
+
+static void resolve_ask_sources(struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_sources && run->asking < limit_now(&run->server->limit); i++) {
+        if (run->sources[i].state != SOURCE_UNREAD)
+            continue;
+        struct exchange *e = exchange_new(run->server, EXCHANGE_SOURCE, HTTP_GET);
+        if (!e)
+            return;
+        e->run = run;
+        e->number = i;
+        buf_printf(&e->path, "/api/jobs/%s?format=Entity", run->sources[i].id);
+        if (exchange_start(e) < 0)
+            return;
+        run->asking++;
+        run->sources[i].state = SOURCE_READING;
+    }
+}
+
+static bool resolve_unread(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_sources; i++)
+        if (run->sources[i].state == SOURCE_UNREAD)
+            return true;
+    return false;
+}
+
+void resolve_act(struct run *run)
+{
+    if (run->phase > PHASE_SOURCES || !server_ready(run->server) || run->engine->stopping ||
+        run->engine->now.mono_ms < run->ask_ms)
+        return;
+    if (run->phase == PHASE_SOURCES)
+        resolve_ask_sources(run);
+    else if (!run->asking)
+        resolve_ask_page(run);
+}
+
+uint64_t resolve_due(const struct run *run)
+{
+    const struct server *server = run->server;
+    if (run->phase > PHASE_SOURCES || server->session.state != SESSION_OPEN || run->engine->stopping)
+        return INSTANT_NEVER;
+    if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : run->asking > 0)
+        return INSTANT_NEVER;
+    uint64_t due = run->ask_ms;
+    if (due < server->probe_ms)
+        due = server->probe_ms;
+    return due < server->busy_until_ms ? server->busy_until_ms : due;
+}

@@ -1,0 +1,282 @@
+/* One execution of a plan: its phases, limits and end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/parts.h"
+
+struct run *run_free(struct run *run)
+{
+    if (!run)
+        return NULL;
+    resolve_done(run);
+    heap_done(&run->due);
+    table_done(&run->source_ids);
+    free(run->sources);
+    free(run->slots);
+    plan_free(run->plan);
+    free(run);
+    return NULL;
+}
+
+/* Two loops' worth of copying: a reallocated array keeps its lists, which hold indices. */
+uint32_t run_source(struct run *run, const struct candidate *job)
+{
+    uint32_t known = table_get(&run->source_ids, job->id);
+    if (known != TABLE_NONE)
+        return known;
+    uint32_t server = server_backup_server(run->server, job->server_id, job->server_name);
+    struct source *all = realloc(run->sources, (run->n_sources + 1) * sizeof(*all));
+    if (!all)
+        return NO_SLOT;
+    run->sources = all;
+    struct source *source = &all[run->n_sources];
+    *source = (struct source){.id = arena_intern(run->plan->arena, job->id),
+                              .name = arena_intern(run->plan->arena, job->name),
+                              .server = server};
+    if (server == NO_SLOT || !source->id || !source->name ||
+        table_put(&run->source_ids, source->id, (uint32_t)run->n_sources) < 0)
+        return NO_SLOT;
+    return (uint32_t)run->n_sources++;
+}
+
+/* ---- adding ---- */
+
+static const char *run_str(struct run *run, const char *str)
+{
+    return arena_intern(run->plan->arena, str);
+}
+
+/* Takes a stored item over. What may have reached the server and has no outcome is
+ * in doubt now: its session is gone. */
+static int run_restore(struct run *run, const struct item *stored, struct instant now)
+{
+    if (stored->index >= run->n)
+        return -EINVAL;
+    struct slot *s = &run->slots[stored->index];
+    s->item = *stored;
+    struct item *item = &s->item;
+    item->name = run_str(run, stored->name);
+    item->folder = run_str(run, stored->folder);
+    item->source_id = run_str(run, stored->source_id);
+    item->source_name = run_str(run, stored->source_name);
+    item->repository_uid = run_str(run, stored->repository_uid);
+    item->server_id = run_str(run, stored->server_id);
+    item->server_name = run_str(run, stored->server_name);
+    item->session_id = run_str(run, stored->session_id);
+    item->task_id = run_str(run, stored->task_id);
+    item->job_uid = run_str(run, stored->job_uid);
+    item->message = run_str(run, stored->message);
+    item->since_ms = now.mono_ms;
+    item->due_ms = 0;
+    if (item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING)
+        item->state = ITEM_IN_DOUBT;
+    bool busy = item->state == ITEM_IN_DOUBT;
+    if (!busy && (item->state == ITEM_QUEUED || !item->source_id || !item->server_id))
+        return 0;
+    struct candidate job = {item->source_id, item->source_name ? item->source_name : "", item->server_id,
+                            item->server_name ? item->server_name : ""};
+    s->source = job.id && job.server_id ? run_source(run, &job) : NO_SLOT;
+    if (s->source == NO_SLOT)
+        return busy ? -ENOMEM : 0;
+    run->sources[s->source].busy += busy;
+    return 0;
+}
+
+static int run_fill(struct run *run, const struct engine_run_options *options, struct instant now)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        run->slots[i] = (struct slot){.source = NO_SLOT};
+        run->slots[i].item = (struct item){.index = (uint32_t)i,
+                                           .kind = run->plan->clones[i].kind,
+                                           .name = run->plan->clones[i].name,
+                                           .source_name = run->plan->clones[i].source.by == PLAN_REF_NAME
+                                                              ? run->plan->clones[i].source.text
+                                                              : NULL};
+    }
+    for (size_t i = 0; i < options->n_stored; i++) {
+        int r = run_restore(run, &options->stored[i], now);
+        if (r < 0)
+            return r;
+    }
+    for (uint32_t i = 0; i < run->n; i++) {
+        enum item_state state = run->slots[i].item.state;
+        run->count[state]++;
+        run->failures += state == ITEM_FAILED || state == ITEM_UNKNOWN;
+        run->server->in_doubt += state == ITEM_IN_DOUBT;
+        slot_enlist(run, i, now.mono_ms);
+    }
+    return 0;
+}
+
+static int run_hold(struct run *run, const struct engine_run_options *options)
+{
+    for (size_t i = 0; i < options->n_held; i++) {
+        const struct engine_held *held = &options->held[i];
+        const char *id = held->job_uid ? strrchr(held->job_uid, ':') : NULL;
+        struct hit hit = {.name = run_str(run, held->name),
+                          .server_id = run_str(run, held->server_id),
+                          .job_id = run_str(run, id ? id + 1 : ""),
+                          .unfinished = held->unfinished};
+        if (!hit.name || !hit.server_id || !hit.job_id || resolve_add_hit(run, &hit) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static struct server *find_server(const struct engine *engine, const char *name)
+{
+    for (struct server *s = engine->servers; s; s = s->next)
+        if (strcmp(s->settings->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+int engine_add_run(struct engine *engine, const struct engine_run_options *options, struct instant now)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    struct plan *plan = options->plan;
+    if (!run) {
+        plan_free(plan);
+        return -ENOMEM;
+    }
+    run->engine = engine;
+    run->plan = plan;
+    run->n = plan->n_clones;
+    run->server = find_server(engine, plan->server);
+    run->resumed = options->resumed;
+    run->started_ms = now.mono_ms;
+    run->policy = (struct retry_policy){plan->attempts, plan->retry_initial_ms, plan->retry_max_ms};
+    strncpy(run->id, options->id, sizeof(run->id) - 1);
+    run->slots = calloc(run->n ? run->n : 1, sizeof(*run->slots));
+    engine->now = now;
+    int r = !run->server ? -ENOENT : !run->slots ? -ENOMEM : run_fill(run, options, now);
+    if (r == 0)
+        r = resolve_begin(run);
+    if (r == 0)
+        r = run_hold(run, options);
+    if (r < 0) {
+        run_free(run);
+        return r;
+    }
+    run->state = RUN_RUNNING;
+    engine_store_run(engine, run);
+    struct run **last = &engine->runs;
+    while (*last)
+        last = &(*last)->next;
+    *last = run;
+    return 0;
+}
+
+/* ---- turning ---- */
+
+static void run_wake_due(struct run *run)
+{
+    uint64_t now = run->engine->now.mono_ms;
+    while (heap_due(&run->due) <= now) {
+        struct heap_entry entry = heap_pop(&run->due);
+        struct slot *s = &run->slots[entry.value];
+        if (s->item.state != ITEM_QUEUED || s->pending || s->item.due_ms != entry.due_ms)
+            continue; /* it has moved on meanwhile */
+        s->item.due_ms = 0;
+        slot_enlist(run, entry.value, now);
+    }
+}
+
+static void run_take_unsent(struct run *run)
+{
+    struct slots *list = &run->in_state[ITEM_SUBMITTING];
+    struct item_event unsent = {.kind = ITEM_EVENT_UNSENT};
+    uint32_t at = list->first;
+    for (size_t n = run->unsent ? list->n : 0; n > 0; n--, at = run->slots[at].next) {
+        if (run->slots[at].asked)
+            engine_emit(run->engine, run, at, &unsent);
+        run->slots[at].asked = false;
+    }
+    run->unsent = 0;
+}
+
+/* Nothing more is sent: what has not left is cancelled, or failed when the time is over. */
+static void run_end_early(struct run *run, enum item_error why, const char *message)
+{
+    struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = why};
+    run->no_more = why;
+    cancel.message = arena_intern(run->plan->arena, message);
+    for (uint32_t i = 0; i < run->n; i++)
+        engine_emit(run->engine, run, i, &cancel);
+}
+
+static void run_check_limits(struct run *run)
+{
+    unsigned stop = plan_stop_after(run->plan);
+    uint64_t timeout = run->plan->run_timeout_ms;
+    if (run->no_more != ITEM_E_RUN_TIMEOUT && timeout && run->engine->now.mono_ms - run->started_ms >= timeout)
+        run_end_early(run, ITEM_E_RUN_TIMEOUT, "the run's time (timeouts.run) was over before it was started");
+    else if (run->no_more == ITEM_OK && stop && run->failures >= stop)
+        run_end_early(run, ITEM_E_STOPPED, "the run was stopped after too many failures (stop_after_failures)");
+    if (run->no_more != ITEM_OK && run->count[ITEM_QUEUED]) { /* back in the queue since */
+        struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = run->no_more};
+        for (uint32_t i = 0; i < run->n; i++)
+            engine_emit(run->engine, run, i, &cancel);
+    }
+}
+
+static bool run_verified(const struct run *run)
+{
+    const struct slots *list = &run->in_state[ITEM_SUCCEEDED];
+    uint32_t at = list->first;
+    for (size_t n = list->n; n > 0; n--, at = run->slots[at].next)
+        if (!run->slots[at].item.verified)
+            return false;
+    return true;
+}
+
+static void run_end(struct run *run)
+{
+    run->phase = PHASE_ENDED;
+    if (run->count[ITEM_FAILED] + run->count[ITEM_UNKNOWN])
+        run->state = RUN_FAILED;
+    else
+        run->state = run->count[ITEM_CANCELLED] ? RUN_CANCELLED : RUN_SUCCEEDED;
+    engine_store_run(run->engine, run);
+}
+
+static void run_advance(struct run *run)
+{
+    size_t open = run->count[ITEM_QUEUED] + run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] +
+                  run->count[ITEM_IN_DOUBT];
+    if (run->phase < PHASE_CLOSING && open == 0) {
+        run->phase = PHASE_CLOSING;
+        run->closing_ms = run->engine->now.mono_ms;
+    }
+    bool installed = run->engine->n_batch == 0;
+    if (run->phase == PHASE_CLOSING && installed && (run_verified(run) || run->closing_sweeps >= CLOSING_SWEEPS_MAX))
+        run_end(run);
+}
+
+void run_decide(struct run *run)
+{
+    if (run->phase == PHASE_ENDED)
+        return;
+    run_wake_due(run);
+    run_take_unsent(run);
+    watch_timeouts(run);
+    run_check_limits(run);
+    bind_items(run);
+    run_advance(run);
+}
+
+uint64_t run_due(const struct run *run)
+{
+    if (run->phase == PHASE_ENDED)
+        return INSTANT_NEVER;
+    if (run->unsent)
+        return 0;
+    uint64_t due = heap_due(&run->due);
+    if (run->plan->run_timeout_ms && run->no_more != ITEM_E_RUN_TIMEOUT &&
+        run->started_ms + run->plan->run_timeout_ms < due)
+        due = run->started_ms + run->plan->run_timeout_ms;
+    uint64_t resolve = resolve_due(run);
+    return resolve < due ? resolve : due;
+}

@@ -1,0 +1,319 @@
+/* One server: its session, its reachability, and who gets which answer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/parts.h"
+
+#define PROBE_MIN_MS 500
+#define PROBE_MAX_MS 30000
+#define BUSY_MS 1000
+#define IDLE_MAX_MS (9 * 60 * 1000) /* well below the 15 idle minutes of wire reference 2.4 */
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint32_t server_backup_server(struct server *server, const char *id, const char *name)
+{
+    uint32_t known = table_get(&server->backup_server_ids, id);
+    if (known != TABLE_NONE)
+        return known;
+    size_t n = server->n_backup_servers;
+    struct backup_server *all = realloc(server->backup_servers, (n + 1) * sizeof(*all));
+    if (!all)
+        return NO_SLOT;
+    server->backup_servers = all;
+    all[n] = (struct backup_server){.id = arena_intern(server->arena, id), .name = arena_intern(server->arena, name)};
+    if (!all[n].id || !all[n].name || table_put(&server->backup_server_ids, all[n].id, (uint32_t)n) < 0)
+        return NO_SLOT;
+    return (uint32_t)server->n_backup_servers++;
+}
+
+/* ---- reachability ---- */
+
+static void server_say(struct server *server, const struct exchange *e)
+{
+    free(server->message);
+    server->message = strdup(exchange_text(e, e->arena));
+}
+
+static void server_fail(struct server *server, const struct exchange *e)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    server_say(server, e);
+    if (!server->unreachable_ms) {
+        server->unreachable_ms = now ? now : 1;
+        server->probes = 0;
+        log_warning("server %s does not answer: %s", server->settings->name, server->message ? server->message : "");
+    }
+    if (server->trouble == SERVER_FINE)
+        server->trouble = SERVER_UNREACHABLE;
+    uint64_t wait = PROBE_MIN_MS;
+    for (unsigned i = 0; i < server->probes && wait < PROBE_MAX_MS; i++)
+        wait *= 2;
+    server->probes++;
+    server->probe_ms = now + min_u64(wait, PROBE_MAX_MS);
+}
+
+void server_note(struct server *server, const struct exchange *e, enum fault fault)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    if (e->outcome == HTTP_TLS_REFUSED) {
+        server_say(server, e);
+        server->trouble = SERVER_TLS;
+        server->probe_ms = now + PROBE_MAX_MS;
+    } else if (e->outcome == HTTP_ABORTED) {
+        return;
+    } else if (fault == FAULT_UNSENT || (e->kind != EXCHANGE_SUBMIT && fault != FAULT_NONE && fault != FAULT_AUTH &&
+                                         fault != FAULT_REFUSED && fault != FAULT_BUSY)) {
+        server_fail(server, e);
+    } else if (fault != FAULT_LOST && fault != FAULT_GARBLED && fault != FAULT_SERVER) {
+        if (server->unreachable_ms)
+            log_info("server %s answers again", server->settings->name);
+        server->unreachable_ms = server->probe_ms = 0;
+        if (server->trouble == SERVER_UNREACHABLE)
+            server->trouble = SERVER_FINE;
+    }
+    if (e->status == 429 || e->status == 503) {
+        uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
+        server->busy_until_ms = now + min_u64(wait, 10 * 60 * 1000);
+    }
+}
+
+bool server_ready(const struct server *server)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    return server->session.state == SESSION_OPEN && !server->engine->closing && now >= server->busy_until_ms &&
+           now >= server->probe_ms;
+}
+
+/* ---- session ---- */
+
+static void server_session_gone(struct server *server)
+{
+    for (struct run *run = server->engine->runs; run; run = run->next) {
+        if (run->server != server)
+            continue;
+        struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
+        for (size_t i = run->in_state[ITEM_RUNNING].n, at = run->in_state[ITEM_RUNNING].first; i > 0; i--) {
+            engine_emit(server->engine, run, (uint32_t)at, &gone);
+            at = run->slots[at].next;
+        }
+    }
+    watch_forget(server);
+}
+
+static void server_forget_token(struct server *server)
+{
+    if (server->token)
+        explicit_bzero(server->token, strlen(server->token));
+    free(server->token);
+    server->token = NULL;
+    free(server->session_id);
+    server->session_id = NULL;
+}
+
+static void server_auth(struct server *server, const struct exchange *e)
+{
+    if (!session_lost(&server->session, e->serial, server->engine->now.mono_ms))
+        return;
+    log_info("server %s: the session has ended; logging on again", server->settings->name);
+    server_forget_token(server);
+    server_session_gone(server);
+}
+
+static void server_wrong(struct server *server, const char *why)
+{
+    free(server->message);
+    server->message = strdup(why);
+    server->trouble = SERVER_WRONG;
+    session_failed(&server->session, server->engine->now.mono_ms);
+}
+
+static void server_logged_on(struct server *server, struct exchange *e)
+{
+    if (!e->token || e->doc.kind != API_DOC_LOGON || !*e->doc.session_id) {
+        server_wrong(server, "the logon was answered without a session: is the URL that of the Enterprise Manager "
+                             "REST API (default port 9398), not of its web page?");
+        return;
+    }
+    server_forget_token(server);
+    server->token = e->token;
+    e->token = NULL;
+    server->session_id = strdup(e->doc.session_id);
+    if (!server->session_id) {
+        session_failed(&server->session, server->engine->now.mono_ms);
+        return;
+    }
+    session_opened(&server->session, server->engine->now.mono_ms);
+    server->trouble = SERVER_FINE;
+    server->poll_failures = 0;
+    for (int i = 0; i < JOB_KIND_COUNT; i++)
+        server->read_back[i] = false;
+    if (!e->doc.lists_jobs)
+        log_warning("server %s: user %s sees no jobs; cloning needs the role Portal Administrator",
+                    server->settings->name, server->settings->username);
+    log_info("server %s: logged on as %s", server->settings->name, server->settings->username);
+}
+
+static void server_logon_reply(struct server *server, struct exchange *e, enum fault fault)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    if (fault == FAULT_NONE) {
+        server_logged_on(server, e);
+    } else if (fault == FAULT_AUTH) {
+        session_refused(&server->session, now);
+        server_say(server, e);
+        if (server->session.state == SESSION_REFUSED)
+            server->trouble = SERVER_CREDENTIALS;
+    } else if (fault == FAULT_REFUSED) {
+        struct buf why = BUF_INIT(4096);
+        buf_printf(&why, "the logon was refused with HTTP %d: %s", e->status, exchange_text(e, e->arena));
+        server_wrong(server, buf_str(&why));
+        buf_done(&why);
+    } else {
+        session_failed(&server->session, now);
+    }
+}
+
+static void server_logon(struct server *server)
+{
+    struct exchange *e = exchange_new(server, EXCHANGE_LOGON, HTTP_POST);
+    if (!e)
+        return;
+    buf_printf(&e->path, "/api/sessionMngr/?v=%s", server->settings->api_version);
+    if (exchange_start(e) == 0)
+        session_opening(&server->session);
+}
+
+static void server_keep_alive(struct server *server)
+{
+    struct exchange *e = exchange_new(server, EXCHANGE_KEEPALIVE, HTTP_GET);
+    if (e && buf_add_str(&e->path, "/api/logonSessions") == 0)
+        exchange_start(e);
+}
+
+static void server_log_off(struct server *server)
+{
+    struct exchange *e = exchange_new(server, EXCHANGE_LOGOFF, HTTP_DELETE);
+    server->logged_off = true;
+    if (e && buf_printf(&e->path, "/api/logonSessions/%s", server->session_id) == 0)
+        exchange_start(e);
+}
+
+/* ---- answers ---- */
+
+static void server_route(struct exchange *e, enum fault fault)
+{
+    switch (e->kind) {
+    case EXCHANGE_LOGON:
+        server_logon_reply(e->server, e, fault);
+        break;
+    case EXCHANGE_SUBMIT:
+        submit_reply(e);
+        break;
+    case EXCHANGE_TASKS:
+    case EXCHANGE_TASK:
+    case EXCHANGE_TIDY:
+        watch_reply(e);
+        break;
+    case EXCHANGE_NAMES:
+    case EXCHANGE_SOURCE:
+        resolve_reply(e->run, e);
+        break;
+    case EXCHANGE_SWEEP:
+        sweep_reply(e);
+        break;
+    case EXCHANGE_LOOK:
+        doubt_look(e);
+        break;
+    case EXCHANGE_COLLECT:
+        doubt_collected(e);
+        break;
+    case EXCHANGE_KEEPALIVE:
+    case EXCHANGE_LOGOFF:
+        break;
+    }
+}
+
+void server_reply(struct exchange *e)
+{
+    enum fault fault = exchange_fault(e);
+    server_note(e->server, e, fault);
+    if (fault == FAULT_AUTH && e->kind != EXCHANGE_LOGON)
+        server_auth(e->server, e);
+    server_route(e, fault);
+}
+
+/* ---- acting ---- */
+
+bool server_has_work(const struct server *server)
+{
+    for (const struct run *r = server->engine->runs; r; r = r->next)
+        if (r->server == server && r->phase != PHASE_ENDED)
+            return true;
+    return server->in_doubt > 0;
+}
+
+static uint64_t server_keepalive_due(const struct server *server)
+{
+    if (server->session.state != SESSION_OPEN || !server_has_work(server) || server->in_flight)
+        return INSTANT_NEVER;
+    return server->last_sent_ms + min_u64(server->settings->keepalive_ms, IDLE_MAX_MS);
+}
+
+static void server_close(struct server *server)
+{
+    if (server->session.state == SESSION_OPEN && !server->logged_off && server->in_flight == 0)
+        server_log_off(server);
+}
+
+/* After trouble one harmless request tries whether the server is back. */
+static void server_probe(struct server *server)
+{
+    if (server->session.state == SESSION_OPEN && server->unreachable_ms && server->in_flight == 0 &&
+        server->engine->now.mono_ms >= server->probe_ms)
+        server_keep_alive(server);
+}
+
+void server_act(struct server *server)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    if (server->engine->closing) {
+        server_close(server);
+        return;
+    }
+    if (server_has_work(server) && now >= server->probe_ms && server->trouble != SERVER_TLS &&
+        session_wants_logon(&server->session, now)) {
+        server_logon(server);
+        return;
+    }
+    server_probe(server);
+    if (now >= server_keepalive_due(server))
+        server_keep_alive(server);
+    if (!server_ready(server))
+        return;
+    watch_act(server);
+    doubt_act(server);
+}
+
+uint64_t server_due(const struct server *server)
+{
+    if (server->engine->closing)
+        return INSTANT_NEVER;
+    uint64_t gate = server->probe_ms > server->busy_until_ms ? server->probe_ms : server->busy_until_ms;
+    uint64_t due = INSTANT_NEVER;
+    if (server->session.state == SESSION_CLOSED && server_has_work(server) && server->trouble != SERVER_TLS)
+        due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
+    if (server->session.state == SESSION_OPEN) {
+        due = min_u64(watch_due(server), doubt_due(server));
+        if (due < gate)
+            due = gate;
+        if (server->unreachable_ms && server->in_flight == 0)
+            due = min_u64(due, server->probe_ms);
+    }
+    return min_u64(due, server_keepalive_due(server));
+}

@@ -1,0 +1,178 @@
+/* Who gets a slot, and what a clone request and its answer are. The request
+ * leaves only after SUBMITTING is stored: submit_send is called on installing. */
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/parts.h"
+
+static bool run_may_submit(const struct run *run)
+{
+    if (run->phase != PHASE_CLONING || run->no_more != ITEM_OK)
+        return false;
+    size_t busy = run->count[ITEM_SUBMITTING];
+    return !run->plan->in_flight || busy < run->plan->in_flight;
+}
+
+static bool source_may_submit(const struct server *server, const struct source *source)
+{
+    if (!source->ready.n)
+        return false;
+    const struct server_settings *settings = server->settings;
+    if (settings->in_flight_per_source && source->busy >= settings->in_flight_per_source)
+        return false;
+    return server->backup_servers[source->server].unfinished < settings->tasks_max;
+}
+
+/* Gives one slot to the run's next source in turn; false when none may. */
+static bool run_submit_one(struct run *run)
+{
+    if (!run_may_submit(run))
+        return false;
+    for (size_t tried = 0; tried < run->n_sources; tried++) {
+        struct source *source = &run->sources[run->turn];
+        run->turn = (run->turn + 1) % (uint32_t)run->n_sources;
+        if (!source_may_submit(run->server, source))
+            continue;
+        uint32_t slot = source->ready.first;
+        slots_remove(run, &source->ready, slot);
+        run->slots[slot].item.due_ms = 1; /* no longer in the ready list */
+        struct item_event submit = {.kind = ITEM_EVENT_SUBMIT};
+        engine_emit(run->engine, run, slot, &submit);
+        run->server->submits++;
+        return true;
+    }
+    return false;
+}
+
+void submit_decide(struct server *server)
+{
+    if (!server_ready(server))
+        return;
+    bool any = true;
+    while (any) {
+        any = false;
+        for (struct run *run = server->engine->runs; run; run = run->next) {
+            if (server->submits >= limit_now(&server->limit))
+                return;
+            if (run->server == server && run_submit_one(run))
+                any = true;
+        }
+    }
+}
+
+/* ---- the request ---- */
+
+static int submit_description(const struct run *run, uint32_t slot, struct buf *ret)
+{
+    char mark[ITEM_MARK_MAX];
+    const struct plan_clone *clone = &run->plan->clones[slot];
+    item_mark(mark, run->id, slot);
+    if (clone->description && *clone->description)
+        return buf_printf(ret, "%s %s", clone->description, mark);
+    return buf_add_str(ret, mark);
+}
+
+static int submit_encode(const struct run *run, uint32_t slot, struct exchange *e)
+{
+    const struct item *item = &run->slots[slot].item;
+    struct buf description = BUF_INIT(16 * 1024);
+    int r = submit_description(run, slot, &description);
+    struct api_clone clone = {.kind = item->kind,
+                              .name = item->name,
+                              .folder = item->folder,
+                              .file = item->folder,
+                              .vm_suffix = item->folder,
+                              .repository_uid = item->repository_uid,
+                              .description = buf_str(&description)};
+    if (r == 0)
+        r = run->server->format->encode_clone(&clone, &e->body);
+    if (r == 0)
+        r = buf_printf(&e->path, "/api/jobs/%s?action=clone", item->source_id);
+    buf_done(&description);
+    return r;
+}
+
+/* The item is stored as SUBMITTING: its request may leave now. If it cannot, no byte has left. */
+void submit_send(struct run *run, uint32_t slot)
+{
+    struct server *server = run->server;
+    struct exchange *e = NULL;
+    if (!server->engine->closing && server->session.state == SESSION_OPEN)
+        e = exchange_new(server, EXCHANGE_SUBMIT, HTTP_POST);
+    if (e && submit_encode(run, slot, e) == 0) {
+        e->run = run;
+        e->number = slot;
+        if (exchange_start(e) == 0)
+            return;
+    } else {
+        exchange_free(e);
+    }
+    server->submits--;
+    run->slots[slot].asked = true; /* run_decide takes it back to QUEUED */
+    run->unsent++;
+}
+
+/* ---- the answer ---- */
+
+static struct item_event submit_accepted(struct exchange *e)
+{
+    struct server *server = e->server;
+    struct item_event event = {.kind = ITEM_EVENT_LOST, .http = e->status};
+    if (e->status != 202 || e->doc.kind != API_DOC_TASK || e->n_tasks != 1 || !*e->tasks[0].id)
+        return event; /* something was answered, but not which task */
+    if (e->serial != server->session.serial || server->session.state != SESSION_OPEN)
+        return event; /* the task belongs to a session that is gone */
+    event.kind = ITEM_EVENT_ACCEPTED;
+    event.session_id = arena_intern(server->arena, server->session_id);
+    event.task_id = arena_str(server->arena, e->tasks[0].id);
+    if (!event.session_id || !event.task_id)
+        event.kind = ITEM_EVENT_LOST;
+    return event;
+}
+
+static struct item_event submit_event(struct exchange *e, enum fault fault)
+{
+    struct item_event event = {.kind = ITEM_EVENT_LOST, .http = e->outcome == HTTP_ANSWERED ? e->status : 0};
+    switch (fault) {
+    case FAULT_NONE:
+        return submit_accepted(e);
+    case FAULT_UNSENT:
+        event.kind = ITEM_EVENT_UNSENT;
+        break;
+    case FAULT_AUTH:
+        event.kind = ITEM_EVENT_AUTH;
+        break;
+    case FAULT_BUSY:
+        event.kind = ITEM_EVENT_BUSY;
+        event.wait_ms = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : 0;
+        break;
+    case FAULT_REFUSED:
+        event.kind = ITEM_EVENT_REFUSED;
+        event.error = e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_REFUSED;
+        event.message = exchange_text(e, e->run->plan->arena);
+        break;
+    case FAULT_LOST:
+    case FAULT_SERVER:
+    case FAULT_GARBLED:
+        break;
+    }
+    return event;
+}
+
+void submit_reply(struct exchange *e)
+{
+    struct server *server = e->server;
+    enum fault fault = exchange_fault(e);
+    struct item_event event = submit_event(e, fault);
+    server->submits--;
+    if (fault == FAULT_NONE || fault == FAULT_REFUSED)
+        limit_good(&server->limit);
+    else if (fault == FAULT_BUSY || fault == FAULT_SERVER || fault == FAULT_LOST)
+        limit_bad(&server->limit, server->engine->now.mono_ms);
+    if (event.kind == ITEM_EVENT_LOST)
+        log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else", e->run->id,
+                    e->number, exchange_text(e, e->arena));
+    engine_emit(server->engine, e->run, e->number, &event);
+    if (event.kind == ITEM_EVENT_ACCEPTED)
+        watch_owner(server, event.task_id, e->run, e->number);
+}

@@ -1,0 +1,210 @@
+/* A sweep reads the whole job list with descriptions, page by page. It finds
+ * clones by mark, verifies those that succeeded, and is what absence is
+ * concluded from: two passes then, if there is more than one page, since pages
+ * shift when jobs are deleted meanwhile. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/parts.h"
+
+#define SWEEP_MIN_MS 500
+#define SWEEP_MAX_MS 60000
+
+void sweep_stop(struct server *server)
+{
+    struct sweep *sweep = &server->sweep;
+    sweep->arena = arena_free(sweep->arena);
+    free(sweep->found);
+    table_done(&sweep->marks);
+    table_done(&sweep->strangers);
+    *sweep = (struct sweep){.due_ms = sweep->due_ms, .finds = sweep->finds, .asking = sweep->asking};
+}
+
+static void sweep_schedule(struct server *server)
+{
+    uint64_t wait = SWEEP_MIN_MS;
+    for (unsigned i = 0; i < server->sweep.finds && wait < SWEEP_MAX_MS; i++)
+        wait *= 2;
+    if (wait > server->settings->settle_ms / 4 + SWEEP_MIN_MS)
+        wait = server->settings->settle_ms / 4 + SWEEP_MIN_MS;
+    server->sweep.finds++;
+    server->sweep.due_ms = server->engine->now.mono_ms + (wait < SWEEP_MAX_MS ? wait : SWEEP_MAX_MS);
+}
+
+/* Names of items in doubt: a job that has one without the item's mark is a stranger. */
+static int sweep_names(struct server *server)
+{
+    for (struct run *run = server->engine->runs; run; run = run->next) {
+        uint32_t at = run->in_state[ITEM_IN_DOUBT].first;
+        for (size_t n = run->server == server ? run->in_state[ITEM_IN_DOUBT].n : 0; n > 0; n--, at = run->slots[at].next)
+            if (table_put(&server->sweep.strangers, run->slots[at].item.name, 0) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+void sweep_begin(struct server *server, bool proof)
+{
+    struct sweep *sweep = &server->sweep;
+    if (sweep->active || sweep->asking)
+        return;
+    sweep_schedule(server);
+    sweep->arena = arena_new();
+    sweep->active = sweep->arena && sweep_names(server) == 0;
+    sweep->proof = proof;
+    sweep->started_ms = server->engine->now.mono_ms;
+    sweep->page = sweep->pass = 1;
+    if (!sweep->active)
+        sweep_stop(server);
+}
+
+void sweep_act(struct server *server)
+{
+    struct sweep *sweep = &server->sweep;
+    if (!sweep->active || sweep->asking)
+        return;
+    struct exchange *e = exchange_new(server, EXCHANGE_SWEEP, HTTP_GET);
+    if (!e)
+        return;
+    buf_printf(&e->path, "/api/query?type=Job&format=Entities&pageSize=%d&page=%u", PAGE_SIZE, sweep->page);
+    if (exchange_start(e) == 0)
+        sweep->asking = true;
+}
+
+static struct found *sweep_found(struct sweep *sweep, const char *mark)
+{
+    uint32_t known = table_get(&sweep->marks, mark);
+    if (known != TABLE_NONE)
+        return &sweep->found[known];
+    if (sweep->n_found == sweep->size_found) {
+        size_t size = sweep->size_found ? sweep->size_found * 2 : 16;
+        struct found *all = realloc(sweep->found, size * sizeof(*all));
+        if (!all)
+            return NULL;
+        sweep->found = all;
+        sweep->size_found = size;
+    }
+    struct found *found = &sweep->found[sweep->n_found];
+    *found = (struct found){.mark = arena_str(sweep->arena, mark)};
+    if (!found->mark || table_put(&sweep->marks, found->mark, (uint32_t)sweep->n_found) < 0)
+        return NULL;
+    sweep->n_found++;
+    return found;
+}
+
+static void sweep_verify(struct run *run, uint32_t slot, const struct item *item, const struct seen_entity *job)
+{
+    const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
+    struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
+    if (id && strcmp(id + 1, job->id) == 0 && strcmp(item->name, job->name) == 0)
+        engine_emit(run->engine, run, slot, &verified);
+}
+
+/* A job with a mark of one of our runs. */
+static bool sweep_marked(struct server *server, const struct seen_entity *job)
+{
+    char run_id[27], mark[ITEM_MARK_MAX];
+    uint32_t slot;
+    if (!item_mark_parse(job->description, run_id, &slot))
+        return true;
+    struct run *run = engine_find_run(server->engine, run_id);
+    if (!run || run->server != server || slot >= run->n)
+        return true;
+    const struct item *item = slot_decided(server->engine, &run->slots[slot]);
+    if (item->state == ITEM_SUCCEEDED)
+        sweep_verify(run, slot, item, job);
+    bool late = item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT;
+    if ((item->state != ITEM_IN_DOUBT && !late) || !item->server_id || strcmp(item->server_id, job->server_id) != 0)
+        return true;
+    item_mark(mark, run_id, slot);
+    struct found *found = sweep_found(&server->sweep, mark);
+    if (!found)
+        return false;
+    found->run = run;
+    found->slot = slot;
+    bool exact = strcmp(item->name, job->name) == 0;
+    bool again = found->job_id && strcmp(found->job_id, job->id) == 0; /* second pass, or a page that shifted */
+    if (!again && exact)
+        found->exact++;
+    else if (!again)
+        found->other++;
+    if (!found->job_id || (exact && !again))
+        found->job_id = arena_str(server->sweep.arena, job->id);
+    return true;
+}
+
+static void sweep_stranger(struct server *server, const struct seen_entity *job)
+{
+    struct buf key = BUF_INIT(64 * 1024);
+    buf_printf(&key, "%s\n%s", job->server_id, job->name);
+    const char *copy = arena_str(server->sweep.arena, buf_str(&key));
+    if (copy)
+        table_put(&server->sweep.strangers, copy, 1);
+    buf_done(&key);
+}
+
+static void sweep_end(struct server *server)
+{
+    struct sweep *sweep = &server->sweep;
+    for (size_t i = 0; i < sweep->n_found; i++) {
+        struct found *found = &sweep->found[i];
+        struct buf uid = BUF_INIT(256);
+        struct item_event event = {.kind = ITEM_EVENT_FOUND};
+        buf_printf(&uid, "urn:veeam:Job:%s", found->job_id ? found->job_id : "");
+        event.job_uid = arena_str(found->run->plan->arena, buf_str(&uid));
+        buf_done(&uid);
+        const struct item *item = slot_decided(server->engine, &found->run->slots[found->slot]);
+        if (found->exact > 1 || (found->exact == 0 && found->other > 1)) {
+            event.kind = ITEM_EVENT_UNSETTLED;
+            event.error = ITEM_E_UNSETTLED;
+            event.message = arena_intern(found->run->plan->arena, "several jobs carry this item's mark; see which is wanted");
+        }
+        uint32_t bs = item->server_id ? table_get(&server->backup_server_ids, item->server_id) : TABLE_NONE;
+        if (bs != TABLE_NONE)
+            server->backup_servers[bs].shown_ms = server->engine->now.mono_ms;
+        engine_emit(server->engine, found->run, found->slot, &event);
+    }
+    sweep_done(server);
+    sweep_stop(server);
+}
+
+static void sweep_next(struct server *server, const struct api_paging *paging)
+{
+    struct sweep *sweep = &server->sweep;
+    if (sweep->page == 1)
+        sweep->pages = paging->pages;
+    if (paging->given && (paging->has_next || sweep->page < paging->pages)) {
+        sweep->page++;
+        return;
+    }
+    if (sweep->proof && sweep->pass == 1 && sweep->page > 1) {
+        sweep->pass = 2;
+        sweep->page = 1;
+        return;
+    }
+    sweep_end(server);
+}
+
+void sweep_reply(struct exchange *e)
+{
+    struct server *server = e->server;
+    server->sweep.asking = false;
+    if (!server->sweep.active)
+        return;
+    if (exchange_fault(e) != FAULT_NONE || e->doc.kind != API_DOC_QUERY) {
+        sweep_stop(server); /* half a list says nothing; begun anew when it is due */
+        return;
+    }
+    for (size_t i = 0; i < e->n_entities; i++) {
+        const struct seen_entity *job = &e->entities[i];
+        if (job->kind != API_ENTITY_JOB)
+            continue;
+        if (table_key(&server->sweep.strangers, job->name))
+            sweep_stranger(server, job);
+        if (!sweep_marked(server, job)) {
+            sweep_stop(server);
+            return;
+        }
+    }
+    sweep_next(server, &e->doc.paging);
+}

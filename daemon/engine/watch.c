@@ -1,0 +1,312 @@
+/* Tasks: one poll for all of a session (wire reference 4.4), single looks for
+ * those that the list lacks, tidying of finished ones. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "engine/parts.h"
+
+#define SINGLES_MAX 8
+#define TIDY_MAX 8
+#define POLL_FAILURES_MAX 3
+
+/* ---- whose task is it ---- */
+
+static struct task_owner *task_owner(struct server *server, const char *task_id)
+{
+    uint32_t at = table_get(&server->tasks, task_id);
+    return at == TABLE_NONE ? NULL : &server->task_owners[at];
+}
+
+static struct task_owner *task_owner_add(struct server *server, const char *task_id)
+{
+    struct task_owner *known = task_owner(server, task_id);
+    if (known)
+        return known;
+    if (server->n_task_owners == server->size_task_owners) {
+        size_t size = server->size_task_owners ? server->size_task_owners * 2 : 64;
+        struct task_owner *all = realloc(server->task_owners, size * sizeof(*all));
+        if (!all)
+            return NULL;
+        server->task_owners = all;
+        server->size_task_owners = size;
+    }
+    struct task_owner *owner = &server->task_owners[server->n_task_owners];
+    *owner = (struct task_owner){.id = arena_str(server->arena, task_id), .slot = NO_SLOT};
+    if (!owner->id || table_put(&server->tasks, owner->id, (uint32_t)server->n_task_owners) < 0)
+        return NULL;
+    server->n_task_owners++;
+    return owner;
+}
+
+void watch_owner(struct server *server, const char *task_id, struct run *run, uint32_t slot)
+{
+    struct task_owner *owner = task_owner_add(server, task_id);
+    if (owner) { /* without it the single look still finds the task */
+        owner->state = TASK_OWNED;
+        owner->run = run;
+        owner->slot = slot;
+    }
+}
+
+/* Its item has left RUNNING and that is stored. */
+void watch_task_end(struct server *server, const char *task_id)
+{
+    struct task_owner *owner = task_owner(server, task_id);
+    if (owner && owner->state == TASK_TIDY)
+        heap_push(&server->tidy, 0, (uint32_t)(owner - server->task_owners));
+}
+
+void watch_forget(struct server *server)
+{
+    table_done(&server->tasks);
+    heap_done(&server->tidy);
+    server->n_task_owners = 0;
+    server->listed_ms = 0;
+    server->orphans = 0;
+}
+
+/* ---- what a task says ---- */
+
+static void task_took(struct server *server, struct run *run, uint32_t slot, const struct item *item)
+{
+    uint64_t now = server->engine->now.mono_ms, took = now - item->since_ms;
+    server->task_ms = server->task_ms ? (server->task_ms * 7 + took) / 8 : took;
+    /* Whoever was accepted after this one waited in a queue that moves. */
+    if (run->slots[slot].item.state != ITEM_RUNNING)
+        return;
+    uint32_t bs = run->sources[run->slots[slot].source].server;
+    for (uint32_t at = run->slots[slot].next; at != NO_SLOT; at = run->slots[at].next)
+        if (run->sources[run->slots[at].source].server == bs)
+            run->slots[at].progress_ms = now;
+}
+
+static bool task_decides(struct server *server, struct run *run, uint32_t slot, const struct seen_task *task)
+{
+    const struct item *item = slot_decided(server->engine, &run->slots[slot]);
+    if (item->state != ITEM_RUNNING || task->state != API_TASK_FINISHED || !task->has_result)
+        return false;
+    struct item_event event = {.kind = ITEM_EVENT_TASK_OK};
+    if (!task->success) {
+        event = (struct item_event){.kind = ITEM_EVENT_TASK_FAILED, .no_more = run->no_more != ITEM_OK};
+        event.message = arena_intern(run->plan->arena, task->message ? task->message : "");
+    } else if (!task->job_id) {
+        event.kind = ITEM_EVENT_TASK_GONE; /* made, but which job? looked for by its mark */
+    } else {
+        struct buf uid = BUF_INIT(256);
+        buf_printf(&uid, "urn:veeam:Job:%s", task->job_id);
+        event.job_uid = arena_str(run->plan->arena, buf_str(&uid));
+        buf_done(&uid);
+    }
+    task_took(server, run, slot, item);
+    engine_emit(server->engine, run, slot, &event);
+    return true;
+}
+
+/* A clone task that no item owns: perhaps that of an answer that was lost. */
+static void task_orphan(struct server *server, const struct seen_task *task)
+{
+    if (!task->clone)
+        return;
+    if (task->state != API_TASK_FINISHED) {
+        server->orphans++;
+        return;
+    }
+    struct task_owner *owner = task_owner(server, task->id);
+    if (owner && owner->state != TASK_ORPHAN)
+        return;
+    if (!server->in_doubt || server->looks >= SINGLES_MAX || !task->success || !task->job_id)
+        return;
+    if (!owner && !(owner = task_owner_add(server, task->id)))
+        return;
+    struct exchange *e = exchange_new(server, EXCHANGE_LOOK, HTTP_GET);
+    if (!e)
+        return;
+    owner->state = TASK_LOOKING;
+    e->task_id = owner->id;
+    e->number = NO_SLOT;
+    buf_printf(&e->path, "/api/jobs/%s?format=Entity", task->job_id);
+    if (exchange_start(e) == 0)
+        server->looks++;
+    else
+        owner->state = TASK_ORPHAN;
+}
+
+static void task_seen(struct server *server, const struct seen_task *task)
+{
+    struct task_owner *owner = task_owner(server, task->id);
+    if (!owner || owner->state == TASK_ORPHAN) {
+        task_orphan(server, task);
+        return;
+    }
+    if (owner->state == TASK_OWNED && task_decides(server, owner->run, owner->slot, task))
+        owner->state = TASK_TIDY;
+}
+
+/* ---- answers ---- */
+
+static void ask_single(struct server *server, struct run *run, uint32_t slot)
+{
+    struct slot *s = &run->slots[slot];
+    if (s->asked || server->singles >= SINGLES_MAX)
+        return;
+    struct exchange *e = exchange_new(server, EXCHANGE_TASK, HTTP_GET);
+    if (!e)
+        return;
+    e->run = run;
+    e->number = slot;
+    buf_printf(&e->path, "/api/tasks/%s", s->item.task_id);
+    if (exchange_start(e) == 0) {
+        s->asked = true;
+        server->singles++;
+    }
+}
+
+/* Marks which of the session's running items the list named, then asks for the others. */
+static void ask_missing(struct server *server, const struct exchange *e)
+{
+    struct table listed = {0};
+    for (size_t i = 0; i < e->n_tasks; i++)
+        if (table_put(&listed, e->tasks[i].id, 1) < 0)
+            goto out;
+    for (struct run *run = server->engine->runs; run; run = run->next) {
+        if (run->server != server)
+            continue;
+        uint32_t at = run->in_state[ITEM_RUNNING].first;
+        for (size_t n = run->in_state[ITEM_RUNNING].n; n > 0; n--, at = run->slots[at].next) {
+            const struct item *item = slot_decided(server->engine, &run->slots[at]);
+            if (item->state == ITEM_RUNNING && item->since_ms < e->started_ms &&
+                table_get(&listed, item->task_id) == TABLE_NONE)
+                ask_single(server, run, at);
+        }
+    }
+out:
+    table_done(&listed);
+}
+
+static void watch_listed(struct exchange *e, enum fault fault)
+{
+    struct server *server = e->server;
+    server->polling = false;
+    if (fault == FAULT_REFUSED || fault == FAULT_SERVER)
+        server->unlisted = fault == FAULT_REFUSED || ++server->poll_failures >= POLL_FAILURES_MAX;
+    if (fault != FAULT_NONE || e->doc.kind != API_DOC_TASKS)
+        return; /* cut off or garbled: it changes nothing */
+    server->poll_failures = 0;
+    server->orphans = 0;
+    for (size_t i = 0; i < e->n_tasks; i++)
+        task_seen(server, &e->tasks[i]);
+    server->listed_ms = e->started_ms;
+    ask_missing(server, e);
+}
+
+static void watch_single(struct exchange *e, enum fault fault)
+{
+    struct server *server = e->server;
+    struct slot *s = &e->run->slots[e->number];
+    s->asked = false;
+    server->singles--;
+    if (fault == FAULT_NONE && e->doc.kind == API_DOC_TASK && e->n_tasks == 1) {
+        task_seen(server, &e->tasks[0]);
+    } else if (e->outcome == HTTP_ANSWERED && (e->status == 500 || e->status == 404)) {
+        struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
+        if (e->serial == server->session.serial)
+            engine_emit(server->engine, e->run, e->number, &gone);
+    }
+}
+
+void watch_reply(struct exchange *e)
+{
+    enum fault fault = exchange_fault(e);
+    if (e->kind == EXCHANGE_TASKS) {
+        watch_listed(e, fault);
+    } else if (e->kind == EXCHANGE_TASK) {
+        watch_single(e, fault);
+    } else {
+        e->server->tidying--;
+    }
+}
+
+/* ---- acting ---- */
+
+static void watch_tidy(struct server *server)
+{
+    while (server->tidy.n && server->tidying < TIDY_MAX) {
+        struct task_owner *owner = &server->task_owners[heap_pop(&server->tidy).value];
+        owner->state = TASK_DONE;
+        struct exchange *e = exchange_new(server, EXCHANGE_TIDY, HTTP_DELETE);
+        if (!e)
+            return;
+        buf_printf(&e->path, "/api/tasks/%s", owner->id);
+        if (exchange_start(e) == 0)
+            server->tidying++;
+    }
+}
+
+static size_t watch_running(const struct server *server)
+{
+    size_t n = server->in_doubt;
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        n += run->server == server ? run->in_state[ITEM_RUNNING].n : 0;
+    return n;
+}
+
+static uint64_t watch_interval(const struct server *server)
+{
+    uint64_t interval = server->task_ms / 10;
+    if (interval < server->settings->poll_interval_ms)
+        return server->settings->poll_interval_ms;
+    return interval < server->settings->poll_max_ms ? interval : server->settings->poll_max_ms;
+}
+
+static void watch_poll_singly(struct server *server)
+{
+    for (struct run *run = server->engine->runs; run; run = run->next) {
+        uint32_t at = run->in_state[ITEM_RUNNING].first;
+        for (size_t n = run->server == server ? run->in_state[ITEM_RUNNING].n : 0; n > 0; n--, at = run->slots[at].next)
+            if (!run->slots[at].pending)
+                ask_single(server, run, at);
+    }
+}
+
+void watch_act(struct server *server)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    watch_tidy(server);
+    if (server->polling || now < server->poll_ms || !watch_running(server))
+        return;
+    server->poll_ms = now + watch_interval(server);
+    if (server->unlisted) {
+        watch_poll_singly(server);
+        return;
+    }
+    struct exchange *e = exchange_new(server, EXCHANGE_TASKS, HTTP_GET);
+    if (e && buf_add_str(&e->path, "/api/tasks") == 0 && exchange_start(e) == 0)
+        server->polling = true;
+}
+
+uint64_t watch_due(const struct server *server)
+{
+    if (server->tidy.n && server->tidying < TIDY_MAX)
+        return 0;
+    return !server->polling && watch_running(server) ? server->poll_ms : INSTANT_NEVER;
+}
+
+/* Tasks of the run that have been unfinished for too long. A queue is not a
+ * hang: the time begins anew with the end of a task accepted before. */
+void watch_timeouts(struct run *run)
+{
+    uint64_t now = run->engine->now.mono_ms;
+    struct slots *running = &run->in_state[ITEM_RUNNING];
+    uint32_t at = running->first;
+    for (size_t n = running->n; n > 0; n--, at = run->slots[at].next) {
+        const struct item *item = &run->slots[at].item;
+        if (now - item->since_ms < run->plan->task_timeout_ms)
+            return; /* the list is in order of arrival */
+        uint64_t moved = run->slots[at].progress_ms;
+        uint64_t base = item->since_ms > moved ? item->since_ms : moved;
+        struct item_event late = {.kind = ITEM_EVENT_TASK_LATE};
+        if (now - base >= run->plan->task_timeout_ms)
+            engine_emit(run->engine, run, at, &late);
+    }
+}
