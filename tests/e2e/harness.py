@@ -231,6 +231,10 @@ class Bench:
             made.setdefault(clone["name"], []).append(clone)
         return made
 
+    def api_requests(self):
+        """Requests that the server got, but for our own under /sim."""
+        return sum(count for kind, count in self.sim.truth()["requests"].items() if kind != "sim")
+
     def wait_for(self, condition, timeout=30):
         until = time.monotonic() + timeout
         while time.monotonic() < until:

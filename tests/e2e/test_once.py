@@ -1,9 +1,9 @@
 """jobcloned --once where nothing goes wrong on the way, and where the plan or the server says no."""
-import json
 import socket
+import tempfile
 import unittest
 
-from harness import (BIN, FAILURES, MARK, OK, PASSWORD, UNREACHABLE, USAGE, BenchCase, Sim, backups)
+from harness import (FAILURES, OK, PASSWORD, UNREACHABLE, USAGE, BenchCase, Sim, backups)
 
 REPOSITORIES = ("Repo A", "Repo B")
 
@@ -85,7 +85,7 @@ class Conflicts(BenchCase):
         bench = self.bench()
         bench.plan([{"source": "Template Backup", "repository": "Repo A", "name": "Taken"}], name="first")
         self.assert_code(bench.once(), OK)
-        bench.state = bench.folder / "state2" # the other run's memory is gone: only the server knows
+        bench.state = bench.folder / "state2"  # the other run's memory is gone: only the server knows
         bench.plan([{"source": "Template Backup", "repository": "Repo B", "name": name, "on_conflict": on_conflict}
                     for name in ("Taken", "taken")], name="second")
         return bench, bench.once()
@@ -144,6 +144,53 @@ class Names(BenchCase):
         self.assertEqual(self.failing_item(vm_suffix="_x")["code"], "field")
 
 
+INVENTORY = """
+backup_servers:
+  - name: vbr01
+    repositories: [{name: Repo A}]
+    jobs:
+      - {name: Template Backup, type: Backup}
+  - name: vbr02
+    repositories: [{name: Repo A}, {name: Repo Two}]
+    jobs:
+      - {name: Template Backup, type: Backup}
+"""
+
+
+class TwoBackupServers(BenchCase):
+    def setUp(self):
+        super().setUp()
+        handle = tempfile.NamedTemporaryFile("w", suffix=".yaml")
+        self.addCleanup(handle.close)
+        handle.write(INVENTORY)
+        handle.flush()
+        self.two = self.bench(inventory=handle.name)
+
+    def test_ambiguous_names(self):
+        self.two.plan([
+            {"source": "Template Backup", "repository": "Repo A", "name": "Which"},
+            {"source": "Template Backup", "repository": "Repo A", "name": "This", "backup_server": "vbr02"},
+            {"source": "Template Backup", "repository": "Repo Two", "name": "Elsewhere", "backup_server": "vbr01"},
+        ])
+        run = self.two.once()
+        self.assert_code(run, FAILURES)
+        items = run.result["items"]
+        self.assertEqual(items[0]["error"]["code"], "source_ambiguous")
+        self.assertIn("vbr01", items[0]["error"]["message"])
+        self.assertIn("vbr02", items[0]["error"]["message"])
+        self.assertEqual((items[1]["state"], items[1]["backup_server"]), ("succeeded", "vbr02"))
+        self.assertEqual(items[2]["error"]["code"], "repository_elsewhere")
+        self.assert_each_once(self.two, ["This"])
+
+    def test_one_name_on_each(self):
+        self.two.plan([{"source": "Template Backup", "repository": "Repo A", "name": "Same", "backup_server": server}
+                       for server in ("vbr01", "vbr02")])
+        run = self.two.once()
+        self.assert_code(run, OK)
+        self.assertEqual(len(self.two.clones()["Same"]), 2)
+        self.assertEqual([item["backup_server"] for item in run.result["items"]], ["vbr01", "vbr02"])
+
+
 class Refusals(BenchCase):
     def test_bad_plan_sends_nothing(self):
         bench = self.bench()
@@ -154,7 +201,7 @@ class Refusals(BenchCase):
         self.assertIn("repository", run.err)
         self.assertIn("50", run.err)
         self.assertRegex(run.err, r"plan\.yaml:\d+:\d+: ")
-        self.assertEqual(bench.sim.truth()["requests"], 0)
+        self.assertEqual(bench.api_requests(), 0)
         self.assertIsNone(run.result)
 
     def test_bad_settings_send_nothing(self):
@@ -164,7 +211,7 @@ class Refusals(BenchCase):
         run = bench.once()
         self.assert_code(run, USAGE)
         self.assertIn("settle", run.err)
-        self.assertEqual(bench.sim.truth()["requests"], 0)
+        self.assertEqual(bench.api_requests(), 0)
 
     def test_wrong_password_does_not_lock_the_account(self):
         bench = self.bench()
@@ -205,7 +252,7 @@ class Refusals(BenchCase):
         run = bench.once()
         self.assert_code(run, UNREACHABLE)
         self.assertLess(run.seconds, 30)
-        self.assertEqual(bench.sim.truth()["requests"], 0)
+        self.assertEqual(bench.api_requests(), 0)
 
     def test_second_process_on_the_same_state(self):
         bench = self.bench()
@@ -225,7 +272,7 @@ class Refusals(BenchCase):
         run = bench.once()
         self.assert_code(run, USAGE)
         self.assertIn("em.password", run.err)
-        self.assertEqual(bench.sim.truth()["requests"], 0)
+        self.assertEqual(bench.api_requests(), 0)
 
 
 if __name__ == "__main__":

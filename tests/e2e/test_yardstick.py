@@ -45,7 +45,7 @@ class Yardstick(BenchCase):
         self.folder = self.bench_.folder / "nginx"
         self.port = free_ports()
         self.folder.mkdir()
-        self.bench_.folder.chmod(0o755) # nginx' worker is another user
+        self.bench_.folder.chmod(0o755)  # nginx' worker is another user
         self.addCleanup(subprocess.run, ["sh", PLACE / "nginx-em" / "stop.sh", self.folder], check=True, timeout=30)
         subprocess.run(["sh", start, str(self.port), self.folder, "--task-ms", "100"], check=True, timeout=60,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
