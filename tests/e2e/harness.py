@@ -235,6 +235,13 @@ class Bench:
         """Requests that the server got, but for our own under /sim."""
         return sum(count for kind, count in self.sim.truth()["requests"].items() if kind != "sim")
 
+    def logons(self):
+        """Logon requests, refused ones too."""
+        return self.sim.truth()["requests"]["logon"]
+
+    def open_sessions(self):
+        return self.sim.truth()["sessions_open"]
+
     def wait_for(self, condition, timeout=30):
         until = time.monotonic() + timeout
         while time.monotonic() < until:

@@ -93,7 +93,7 @@ class Doubt(BenchCase):
         run = bench.finish(child, 120)
         self.assert_each_once(bench, names)
         self.assert_code(run, OK)
-        self.assertEqual(bench.sim.truth()["logons"], 2)
+        self.assertEqual(bench.logons(), 2)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Stop(BenchCase):
         self.assert_code(stopped, INTERRUPTED)
         self.assertEqual(stopped.result["state"], "paused")
         self.assertLess(len(bench.clones()), COUNT)
-        self.assertEqual(bench.sim.truth()["sessions"], 0)
+        self.assertEqual(bench.open_sessions(), 0)
         again = bench.once(timeout=120)
         self.assert_code(again, OK)
         self.assertEqual(again.result["run"], stopped.result["run"])
