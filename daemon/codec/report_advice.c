@@ -26,7 +26,7 @@ const char *report_advice(enum item_error error)
     case ITEM_E_NAME_IN_DOUBT:
         return "settle the older run's item of that name first, then carry out the plan again";
     case ITEM_E_ACCESS_DENIED:
-        return "give the account the right to edit jobs on that backup server";
+        return "give the account the role Portal Administrator, and look at the licence";
     case ITEM_E_REFUSED:
         return "read the server's message and correct the plan";
     case ITEM_E_TASK_FAILED:
