@@ -25,6 +25,13 @@ bool call_wants_entity(const struct call *call)
     return format && (strcasecmp(format, "Entity") == 0 || strcasecmp(format, "Entities") == 0);
 }
 
+void call_begin(struct call *call)
+{
+    const char *accept = call_header(call, "Accept");
+    call->json = accept && strcasestr(accept, "application/json");
+    out_init(&call->out, !call->json ? OUT_XML : call->world->behaviour.v13 ? OUT_JSON_V13 : OUT_JSON);
+}
+
 void call_error(struct call *call, unsigned status, const char *message)
 {
     enum out_format format = call->out.format;

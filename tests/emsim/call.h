@@ -37,6 +37,9 @@ const char *call_header(const struct call *call, const char *name);
 /* True when ?format= asks for whole objects. */
 bool call_wants_entity(const struct call *call);
 
+/* Begins the answer, in the format that Accept asks for. */
+void call_begin(struct call *call);
+
 /* Answers with an Error document. */
 void call_error(struct call *call, unsigned status, const char *message);
 

@@ -84,10 +84,6 @@ static void dispatch(struct call *call)
 
 void routes_serve(struct call *call)
 {
-    const char *accept = call_header(call, "Accept");
-    call->session = WORLD_NONE;
-    call->json = accept && strcasestr(accept, "application/json");
-    out_init(&call->out, !call->json ? OUT_XML : call->world->behaviour.v13 ? OUT_JSON_V13 : OUT_JSON);
     call->status = 200;
     if (!has_length(call)) {
         call_error(call, 411, "Length Required");

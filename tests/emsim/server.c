@@ -90,6 +90,7 @@ static void serve_locked(struct http_server *server, struct call *call)
         call_error(call, 500, "Out of memory");
         return;
     }
+    call_begin(call);
     if (!refuse(call))
         routes_serve(call);
     if (call->fate.fault == FAULT_500_AFTER)
