@@ -1,0 +1,83 @@
+/* A store in memory: commits take time, may fail (and be on disk all the same),
+ * and a crash may come before or after. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "world.h"
+
+struct fake_commit {
+    struct world *world;
+    unsigned life;
+    const struct store_change *changes;
+    size_t n;
+    void (*on_done)(int error, void *data);
+    void *data;
+    bool fails, written;
+};
+
+static const char *keep(struct world *world, const char *str)
+{
+    return arena_intern(world->store_arena, str);
+}
+
+static void row_put(struct world *world, const struct item *item)
+{
+    struct item *row = &world->rows[item->index];
+    *row = *item;
+    row->name = keep(world, item->name);
+    row->folder = keep(world, item->folder);
+    row->source_id = keep(world, item->source_id);
+    row->source_name = keep(world, item->source_name);
+    row->repository_uid = keep(world, item->repository_uid);
+    row->server_id = keep(world, item->server_id);
+    row->server_name = keep(world, item->server_name);
+    row->session_id = keep(world, item->session_id);
+    row->task_id = keep(world, item->task_id);
+    row->job_uid = keep(world, item->job_uid);
+    row->message = keep(world, item->message);
+    world->stored[item->index] = true;
+}
+
+/* The moment when the batch reaches the disk. A crash before it loses the batch whole;
+ * what the engine lent is gone with it. */
+static void commit_write(struct world *world, void *data)
+{
+    struct fake_commit *commit = data;
+    if (commit->life == world->life && !commit->written) {
+        for (size_t i = 0; i < commit->n; i++) {
+            if (commit->changes[i].item)
+                row_put(world, commit->changes[i].item);
+            else
+                world->run_state = commit->changes[i].run_state;
+        }
+    }
+    commit->written = true;
+}
+
+static void commit_done(struct world *world, void *data)
+{
+    struct fake_commit *commit = data;
+    if (commit->life == world->life)
+        commit->on_done(commit->fails ? -EIO : 0, commit->data);
+    free(commit);
+}
+
+static void fake_commit_start(struct store *store, const struct store_change *changes, size_t n,
+                              void (*on_done)(int error, void *data), void *data)
+{
+    struct world *world = (struct world *)((char *)store - offsetof(struct world, store));
+    struct fake_commit *commit = calloc(1, sizeof(*commit));
+    if (!commit)
+        abort();
+    *commit = (struct fake_commit){world, world->life, changes, n, on_done, data, world_chance(world, 20), false};
+    uint64_t takes = 1 + rng_below(&world->rng, 20);
+    commit->written = commit->fails && rng_chance(&world->rng, 500); /* failed for good: not on disk */
+    world_at(world, world->now_ms + takes, commit_write, commit);
+    world_at(world, world->now_ms + takes + 1 + rng_below(&world->rng, 20), commit_done, commit);
+}
+
+void fake_store_init(struct world *world)
+{
+    world->store.commit = fake_commit_start;
+    world->store_arena = arena_new();
+}
