@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@ struct arena_block {
     size_t used, size;
     char data[];
 };
+
+_Static_assert(sizeof(struct arena_block) % _Alignof(uint64_t) == 0, "data of a block begins aligned");
 
 struct arena {
     struct arena_block *blocks;
@@ -74,6 +77,18 @@ const char *arena_str(struct arena *arena, const char *str)
     memcpy(copy, str, len);
     b->used += len;
     return copy;
+}
+
+void *arena_take(struct arena *arena, size_t len)
+{
+    size_t align = _Alignof(uint64_t); /* blocks begin aligned: malloc's, behind a header of such words */
+    struct arena_block *b = arena_room(arena, len + align - 1);
+    if (!b)
+        return NULL;
+    b->used = (b->used + align - 1) / align * align;
+    void *taken = b->data + b->used;
+    b->used += len;
+    return memset(taken, 0, len);
 }
 
 const char *arena_intern(struct arena *arena, const char *str)

@@ -14,7 +14,11 @@ struct arena *arena_free(struct arena *arena); /* takes NULL; returns NULL */
  * argument gives NULL. */
 const char *arena_str(struct arena *arena, const char *str);
 
-/* The same, but equal strings give the same pointer. */
+/* Zeroed memory for a struct (aligned for pointers and 64-bit numbers) that lives as
+ * long as the arena, or NULL when out of memory. */
+void *arena_take(struct arena *arena, size_t len);
+
+/* As arena_str, but equal strings give the same pointer. */
 const char *arena_intern(struct arena *arena, const char *str);
 
 /* Bytes taken from the system. */
