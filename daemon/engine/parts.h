@@ -255,6 +255,7 @@ struct server {
     struct heap tidy;       /* places in task_owners to delete */
     unsigned tidying;
     bool polling, unlisted; /* unlisted: GET /tasks is not served here */
+    uint64_t unlisted_until_ms;
     unsigned poll_failures;
     uint64_t poll_ms;       /* when the next poll is due */
     uint64_t listed_ms;     /* start of the last whole list, 0: none in this session */

@@ -9,6 +9,7 @@
 #define SINGLES_MAX 8
 #define TIDY_MAX 8
 #define POLL_FAILURES_MAX 3
+#define UNLISTED_MS 60000 /* then the list is tried again */
 
 /* ---- whose task is it ---- */
 
@@ -190,6 +191,8 @@ static void watch_listed(struct exchange *e, enum fault fault)
     server->polling = false;
     if (fault == FAULT_REFUSED || fault == FAULT_SERVER)
         server->unlisted = fault == FAULT_REFUSED || ++server->poll_failures >= POLL_FAILURES_MAX;
+    if (server->unlisted)
+        server->unlisted_until_ms = server->engine->now.mono_ms + UNLISTED_MS;
     if (fault != FAULT_NONE || e->doc.kind != API_DOC_TASKS)
         return; /* cut off or garbled: it changes nothing */
     server->poll_failures = 0;
@@ -276,6 +279,7 @@ void watch_act(struct server *server)
     if (server->polling || now < server->poll_ms || !watch_running(server))
         return;
     server->poll_ms = now + watch_interval(server);
+    server->unlisted = server->unlisted && now < server->unlisted_until_ms;
     if (server->unlisted) {
         watch_poll_singly(server);
         return;

@@ -172,7 +172,8 @@ static void world_run(struct world *world)
             if (engine_next_due(world->engine) > world->now_ms)
                 continue;
             world_at(world, world->now_ms + 1, tick, NULL); /* a loop turns no faster than this */
-        } else if (due != INSTANT_NEVER) {
+        } else if (due != INSTANT_NEVER && due != world->tick_ms) {
+            world->tick_ms = due;
             world_at(world, due, tick, NULL);
         }
         if (!world_step(world) || world->now_ms > END_MS)

@@ -51,7 +51,7 @@ struct sim_settings {
 };
 
 struct world {
-    uint64_t seed, now_ms, order;
+    uint64_t seed, now_ms, order, tick_ms;
     struct rng rng;
     struct sim_event *events;
     size_t n_events, size_events;
