@@ -1,0 +1,227 @@
+#include "io/http_curl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/http_parts.h"
+#include "model/settings.h"
+
+#define SPARE_CONNECTIONS 16
+
+/* ---- requests ---- */
+
+static void transfer_link(struct transfer *t)
+{
+    struct http_curl *http = t->http;
+    t->before = NULL;
+    t->after = http->active;
+    if (t->after)
+        t->after->before = t;
+    http->active = t;
+}
+
+static void transfer_unlink(struct transfer *t)
+{
+    if (t->before)
+        t->before->after = t->after;
+    else
+        t->http->active = t->after;
+    if (t->after)
+        t->after->before = t->before;
+}
+
+static void transfer_finish(struct transfer *t)
+{
+    struct http_curl *http = t->http;
+    transfer_give_back(t);
+    t->next = http->free_;
+    http->free_ = t;
+}
+
+/* Reads every completion there is, not one a wake-up. */
+void http_drain(struct http_curl *http)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(http->multi, &left))) {
+        struct transfer *t = NULL;
+        CURLcode code = message->data.result; /* the message is gone with the handle */
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        t->code = code;
+        curl_multi_remove_handle(http->multi, t->easy);
+        transfer_unlink(t);
+        transfer_finish(t);
+    }
+}
+
+static int http_start(struct http *port, struct http_request *request)
+{
+    struct http_curl *http = (struct http_curl *)port;
+    struct transfer *t = http->free_;
+    if (t)
+        http->free_ = t->next;
+    else if (!(t = transfer_new(http)))
+        return -ENOMEM;
+    int r = transfer_prepare(t, request);
+    if (r == 0 && curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
+        r = -ENOMEM;
+    if (r < 0) {
+        t->request = NULL;
+        header_set_release(t->headers);
+        t->headers = NULL;
+        t->next = http->free_;
+        http->free_ = t;
+        return r;
+    }
+    request->port = t;
+    transfer_link(t);
+    return 0;
+}
+
+/* Aborted requests go back from the loop, never from inside abort. */
+static void on_given(uv_idle_t *idle)
+{
+    struct http_curl *http = idle->data;
+    uv_idle_stop(idle);
+    while (http->ended) {
+        struct transfer *t = http->ended;
+        http->ended = t->next;
+        transfer_finish(t);
+    }
+}
+
+static void http_abort(struct http *port, struct http_request *request)
+{
+    struct http_curl *http = (struct http_curl *)port;
+    struct transfer *t = request->port;
+    if (t->request != request || t->aborted)
+        return;
+    t->aborted = true;
+    t->code = CURLE_ABORTED_BY_CALLBACK;
+    curl_multi_remove_handle(http->multi, t->easy);
+    transfer_unlink(t);
+    t->next = http->ended;
+    http->ended = t;
+    uv_idle_start(&http->given, on_given);
+}
+
+/* ---- life ---- */
+
+static bool curl_accepts_pin(const char *pin)
+{
+    CURL *easy = curl_easy_init();
+    bool ok = easy && curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pin) == CURLE_OK;
+    curl_easy_cleanup(easy);
+    return ok;
+}
+
+static const char *settings_problem(const struct server_settings *settings)
+{
+    FILE *ca = settings->ca_file ? fopen(settings->ca_file, "re") : NULL;
+    if (settings->ca_file && !ca)
+        return "tls.ca_file cannot be read";
+    if (ca)
+        fclose(ca);
+    if (settings->pin && !curl_accepts_pin(settings->pin))
+        return "tls.pin is not accepted by libcurl";
+    return NULL;
+}
+
+int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
+                  const char *media_type, struct http_curl **ret, const char **ret_error)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return -ENOMEM;
+    *ret_error = settings_problem(settings);
+    if (*ret_error)
+        return -EINVAL;
+    struct http_curl *http = calloc(1, sizeof(*http));
+    char *copy = strdup(password);
+    CURLM *multi = curl_multi_init();
+    if (!http || !copy || !multi) {
+        free(http);
+        free(copy);
+        curl_multi_cleanup(multi);
+        return -ENOMEM;
+    }
+    *http = (struct http_curl){.port = {http_start, http_abort},
+                               .loop = loop,
+                               .multi = multi,
+                               .settings = settings,
+                               .media_type = media_type,
+                               .password = copy};
+    uv_timer_init(loop, &http->timer);
+    uv_idle_init(loop, &http->given);
+    http->timer.data = http->given.data = http;
+    http->handles = 2;
+    long connections = (long)settings->in_flight_max + SPARE_CONNECTIONS;
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
+    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+    http_socket_setup(http);
+    *ret = http;
+    return 0;
+}
+
+struct http *http_curl_port(struct http_curl *http)
+{
+    return &http->port;
+}
+
+unsigned long http_curl_connections(const struct http_curl *http)
+{
+    return http->connections;
+}
+
+/* Ended when the timer, the idle handle and every socket's handle are closed. */
+void http_maybe_closed(struct http_curl *http)
+{
+    if (!http->closing || http->handles || http->sockets)
+        return;
+    explicit_bzero(http->password, strlen(http->password));
+    free(http->password);
+    void (*on_closed)(void *data) = http->on_closed;
+    void *data = http->on_closed_data;
+    free(http);
+    on_closed(data);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct http_curl *http = handle->data;
+    http->handles--;
+    http_maybe_closed(http);
+}
+
+static void http_close_all(struct http_curl *http)
+{
+    while (http->free_) {
+        struct transfer *t = http->free_;
+        http->free_ = t->next;
+        transfer_free(t);
+    }
+    curl_multi_cleanup(http->multi); /* closes the connections */
+    header_set_release(http->headers);
+    http->closing = true;
+    uv_close((uv_handle_t *)&http->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&http->given, on_handle_closed);
+}
+
+static void on_last(uv_idle_t *idle)
+{
+    struct http_curl *http = idle->data;
+    on_given(idle);
+    http_close_all(http);
+}
+
+void http_curl_close(struct http_curl *http, void (*on_closed)(void *data), void *data)
+{
+    http->on_closed = on_closed;
+    http->on_closed_data = data;
+    while (http->active)
+        http_abort(&http->port, http->active->request);
+    uv_idle_stop(&http->given);
+    uv_idle_start(&http->given, on_last);
+}

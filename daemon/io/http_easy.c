@@ -1,0 +1,312 @@
+/* One transfer: what is set on an easy handle, what comes back, and what it means. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "io/http_parts.h"
+#include "model/settings.h"
+
+/* ---- header lines ---- */
+
+void header_set_release(struct header_set *set)
+{
+    if (!set || --set->users)
+        return;
+    if (set->token)
+        explicit_bzero(set->token, strlen(set->token));
+    free(set->token);
+    for (struct curl_slist *l = set->with_body; l; l = l->next)
+        explicit_bzero(l->data, strlen(l->data));
+    for (struct curl_slist *l = set->plain; l; l = l->next)
+        explicit_bzero(l->data, strlen(l->data));
+    curl_slist_free_all(set->plain);
+    curl_slist_free_all(set->with_body);
+    free(set);
+}
+
+static int header_add(struct curl_slist **list, const char *name, const char *value)
+{
+    char line[8192];
+    int n = snprintf(line, sizeof(line), "%s: %s", name, value);
+    struct curl_slist *more = n > 0 && (size_t)n < sizeof(line) ? curl_slist_append(*list, line) : NULL;
+    explicit_bzero(line, sizeof(line));
+    if (!more)
+        return -ENOMEM;
+    *list = more;
+    return 0;
+}
+
+static int header_list(const struct http_curl *http, const char *token, bool body, struct curl_slist **list)
+{
+    int r = header_add(list, "Accept", http->media_type);
+    if (r == 0 && body)
+        r = header_add(list, "Content-Type", http->media_type);
+    if (r == 0) {
+        struct curl_slist *more = curl_slist_append(*list, "Expect:"); /* no 100-continue */
+        r = more ? 0 : -ENOMEM;
+        *list = more ? more : *list;
+    }
+    if (r == 0 && token)
+        r = header_add(list, "X-RestSvcSessionId", token);
+    return r;
+}
+
+static struct header_set *header_set_new(const struct http_curl *http, const char *token)
+{
+    struct header_set *set = calloc(1, sizeof(*set));
+    if (!set)
+        return NULL;
+    set->users = 1;
+    set->token = token ? strdup(token) : NULL;
+    if ((token && !set->token) || header_list(http, token, false, &set->plain) < 0 ||
+        header_list(http, token, true, &set->with_body) < 0) {
+        header_set_release(set);
+        return NULL;
+    }
+    return set;
+}
+
+/* The lines for this token; made anew only when it changes. */
+static struct header_set *header_set_for(struct http_curl *http, const char *token)
+{
+    const char *have = http->headers ? http->headers->token : NULL;
+    bool same = http->headers && (have == token || (have && token && strcmp(have, token) == 0));
+    if (!same) {
+        struct header_set *set = header_set_new(http, token);
+        if (!set)
+            return NULL;
+        header_set_release(http->headers);
+        http->headers = set;
+    }
+    http->headers->users++;
+    return http->headers;
+}
+
+/* ---- data ---- */
+
+/* No seek function goes with it: when a kept connection dies, curl cannot rewind
+ * and therefore cannot send the request a second time by itself. */
+static size_t on_read(char *to, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    size_t left = t->request->body.len - t->sent, take = size * n < left ? size * n : left;
+    memcpy(to, t->request->body.data + t->sent, take);
+    t->sent += take;
+    return take;
+}
+
+static size_t on_write(char *data, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    size_t len = size * n;
+    if (len > t->request->body_max - t->received) {
+        t->too_large = true;
+        return 0;
+    }
+    t->received += len;
+    if (t->request->on_body && t->request->on_body(data, len, t->request->user) < 0) {
+        t->refused = true;
+        return 0;
+    }
+    return len;
+}
+
+static void take_session(struct transfer *t, const char *line, size_t len)
+{
+    static const char name[] = "X-RestSvcSessionId:";
+    if (len <= strlen(name) || strncasecmp(line, name, strlen(name)) != 0)
+        return;
+    const char *from = line + strlen(name), *to = line + len;
+    while (from < to && (*from == ' ' || *from == '\t'))
+        from++;
+    while (to > from && (to[-1] == '\r' || to[-1] == '\n' || to[-1] == ' ' || to[-1] == '\t'))
+        to--;
+    free(t->session);
+    t->session = to > from ? strndup(from, (size_t)(to - from)) : NULL;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *user)
+{
+    struct transfer *t = user;
+    size_t len = size * n;
+    t->header_bytes += len;
+    if (t->header_bytes > HEADERS_MAX) {
+        t->too_large = true;
+        return 0;
+    }
+    if (len > 5 && strncmp(line, "HTTP/", 5) == 0) { /* a new answer (after 100) begins */
+        free(t->session);
+        t->session = NULL;
+    }
+    take_session(t, line, len);
+    return len;
+}
+
+/* ---- the handle ---- */
+
+static void set_tls(CURL *easy, const struct server_settings *s)
+{
+    bool check = s->verify && (s->ca_file || !s->pin); /* a pin without a CA decides alone */
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, check ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, check ? 2L : 0L);
+    if (s->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else curl's cache of the CA store is off */
+    }
+    if (s->pin)
+        curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, s->pin);
+}
+
+struct transfer *transfer_new(struct http_curl *http)
+{
+    struct transfer *t = calloc(1, sizeof(*t));
+    if (!t || !(t->easy = curl_easy_init())) {
+        free(t);
+        return NULL;
+    }
+    const struct server_settings *s = http->settings;
+    t->http = http;
+    curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
+    curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(t->easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "jobclone/" JOBCLONE_VERSION);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_ms);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)s->request_ms);
+    curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, 60L);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_write);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
+    curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, http);
+    set_tls(t->easy, s);
+    return t;
+}
+
+void transfer_free(struct transfer *t)
+{
+    curl_easy_cleanup(t->easy);
+    header_set_release(t->headers);
+    free(t->session);
+    free(t);
+}
+
+static void set_method(struct transfer *t, const struct http_request *request)
+{
+    curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, request->method == HTTP_DELETE ? "DELETE" : NULL);
+    if (request->method == HTTP_POST) {
+        curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    } else {
+        curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    }
+    /* A request without a body has nothing that stops curl from sending it again. */
+    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, request->once && !request->body.len ? 1L : 0L);
+}
+
+static void set_credentials(struct transfer *t, const struct http_request *request)
+{
+    bool logon = request->logon;
+    curl_easy_setopt(t->easy, CURLOPT_HTTPAUTH, logon ? (long)CURLAUTH_BASIC : (long)CURLAUTH_NONE);
+    curl_easy_setopt(t->easy, CURLOPT_USERNAME, logon ? t->http->settings->username : NULL);
+    curl_easy_setopt(t->easy, CURLOPT_PASSWORD, logon ? t->http->password : NULL);
+}
+
+int transfer_prepare(struct transfer *t, struct http_request *request)
+{
+    char url[20 * 1024];
+    int n = snprintf(url, sizeof(url), "%s%s", t->http->settings->url, request->path);
+    if (n < 0 || (size_t)n >= sizeof(url))
+        return -ENOMEM;
+    t->request = request;
+    t->sent = t->received = t->header_bytes = 0;
+    t->too_large = t->refused = t->aborted = false;
+    t->error[0] = '\0';
+    t->headers = header_set_for(t->http, request->logon ? NULL : request->session);
+    if (!t->headers || curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)
+        return -ENOMEM;
+    set_method(t, request);
+    set_credentials(t, request);
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, request->body.len ? t->headers->with_body : t->headers->plain);
+    curl_easy_setopt(t->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->body_max);
+    return 0;
+}
+
+/* ---- how it ended ---- */
+
+static bool tls_refused(CURLcode code)
+{
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ||
+           code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_CERTPROBLEM ||
+           code == CURLE_SSL_INVALIDCERTSTATUS;
+}
+
+/* True when no byte of the request can have left: the failure came on the way to a
+ * new connection. */
+static bool nothing_sent(struct transfer *t)
+{
+    long request_size = 0;
+    curl_off_t ready_us = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
+    curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+    if (request_size || ready_us)
+        return false;
+    return t->code == CURLE_COULDNT_RESOLVE_HOST || t->code == CURLE_COULDNT_CONNECT ||
+           t->code == CURLE_SSL_CONNECT_ERROR || t->code == CURLE_OPERATION_TIMEDOUT;
+}
+
+static enum http_outcome outcome_of(struct transfer *t)
+{
+    if (t->aborted)
+        return HTTP_ABORTED;
+    if (t->code == CURLE_OK)
+        return HTTP_ANSWERED;
+    if (tls_refused(t->code))
+        return HTTP_TLS_REFUSED;
+    return nothing_sent(t) ? HTTP_UNSENT : HTTP_LOST;
+}
+
+static const char *text_of(const struct transfer *t)
+{
+    if (t->aborted)
+        return "given up";
+    if (t->too_large)
+        return "the answer is too large";
+    if (t->code == CURLE_OK)
+        return "";
+    return t->error[0] ? t->error : curl_easy_strerror(t->code);
+}
+
+void transfer_give_back(struct transfer *t)
+{
+    struct http_request *request = t->request;
+    struct http_reply reply = {.outcome = outcome_of(t), .session = t->session, .retry_after_ms = -1};
+    long status = 0, connects = 0;
+    curl_off_t retry_s = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_s);
+    reply.status = (int)status;
+    if (retry_s > 0)
+        reply.retry_after_ms = (retry_s < 86400 ? retry_s : 86400) * 1000;
+    reply.timed_out = t->code == CURLE_OPERATION_TIMEDOUT && !t->aborted;
+    reply.error = text_of(t);
+    t->http->connections += (unsigned long)connects;
+    t->request = NULL;
+    request->on_reply(request, &reply, request->user);
+    if (t->session)
+        explicit_bzero(t->session, strlen(t->session));
+    free(t->session);
+    t->session = NULL;
+    header_set_release(t->headers);
+    t->headers = NULL;
+}

@@ -1,0 +1,67 @@
+/* What the files of the HTTP port share. */
+#pragma once
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "io/http_curl.h"
+
+#define HEADERS_MAX ((size_t)64 * 1024)
+
+/* Header lines for one session token; kept until no request uses them. */
+struct header_set {
+    char *token; /* NULL: without a session */
+    struct curl_slist *plain, *with_body;
+    unsigned users;
+};
+
+/* One easy handle and the request it carries. */
+struct transfer {
+    struct transfer *next; /* free or ended ones */
+    struct transfer *before, *after; /* those under way */
+    struct http_curl *http;
+    CURL *easy;
+    struct http_request *request; /* NULL: free */
+    struct header_set *headers;
+    size_t sent, received, header_bytes;
+    bool too_large, refused;
+    char *session;
+    char error[CURL_ERROR_SIZE];
+    CURLcode code; /* once ended */
+    bool aborted;
+};
+
+struct http_curl {
+    struct http port;
+    uv_loop_t *loop;
+    CURLM *multi;
+    uv_timer_t timer;  /* curl's one timer */
+    uv_idle_t given;   /* gives aborted requests back from the loop */
+    const struct server_settings *settings;
+    const char *media_type;
+    char *password;
+    struct header_set *headers; /* of the present token */
+    struct transfer *free_, *active, *ended;
+    size_t sockets;    /* uv_poll handles not closed yet */
+    unsigned long connections;
+    bool closing;
+    unsigned handles;  /* timer and idle not closed yet */
+    void (*on_closed)(void *data);
+    void *on_closed_data;
+};
+
+/* http_socket.c: curl's sockets and timer on the loop */
+void http_socket_setup(struct http_curl *http);
+/* Reads every completion; called after each action. */
+void http_drain(struct http_curl *http);
+void http_maybe_closed(struct http_curl *http);
+
+/* http_easy.c: one transfer */
+struct transfer *transfer_new(struct http_curl *http);
+void transfer_free(struct transfer *transfer);
+int transfer_prepare(struct transfer *transfer, struct http_request *request);
+/* Tells the caller how it ended and makes the transfer free. */
+void transfer_give_back(struct transfer *transfer);
+void header_set_release(struct header_set *set);
+int http_close_socket(void *user, curl_socket_t fd);
