@@ -49,7 +49,8 @@ static void merge_child(struct yaml_node *base, struct yaml_node *child)
     *at = child;
 }
 
-/* Reads all sources, also behind a bad one: all messages in one go. */
+/* Reads all sources, also behind a bad one: all messages in one go. *ret_root is NULL when
+ * a source could not be read to its end. */
 static int read_sources(const struct settings_source *sources, size_t n, struct arena *arena,
                         struct yaml_node **ret_root, struct diag *diag)
 {
@@ -57,21 +58,20 @@ static int read_sources(const struct settings_source *sources, size_t n, struct 
     bool bad = false;
     for (size_t i = 0; i < n; i++) {
         struct yaml_node *node;
-        int r = yaml_read(sources[i].text, sources[i].file, &limits, arena, &node, diag);
-        if (r == -ENOMEM)
-            return r;
-        if (r == 0 && node->kind != YAML_MAPPING)
+        if (yaml_read(sources[i].text, sources[i].file, &limits, arena, &node, diag) == -ENOMEM)
+            return -ENOMEM;
+        if (node && node->kind != YAML_MAPPING) {
             yaml_say(diag, node, "the settings must be a mapping; write them as \"key: value\" pairs");
-        bad = bad || r < 0 || node->kind != YAML_MAPPING;
-        if (bad)
-            continue;
-        if (root)
+            node = NULL;
+        }
+        bad = bad || !node;
+        if (node && root)
             merge(root, node);
-        else
+        else if (node)
             root = node;
     }
-    *ret_root = root;
-    return bad || !root ? -EINVAL : 0;
+    *ret_root = bad ? NULL : root;
+    return 0;
 }
 
 /* ---- sections ---- */
@@ -300,8 +300,8 @@ static int decode(const struct settings_source *sources, size_t n, struct arena 
     struct yaml_node *root;
     unsigned before = decoder->diag->count;
     int r = read_sources(sources, n, arena, &root, decoder->diag);
-    if (r < 0)
-        return r;
+    if (r < 0 || !root)
+        return r < 0 ? r : -EINVAL;
     decoder->settings = calloc(1, sizeof(*decoder->settings));
     if (!decoder->settings)
         return -ENOMEM;

@@ -309,6 +309,7 @@ static struct bytes without_bom(struct bytes text)
 int yaml_read(struct bytes text, const char *file, const struct yaml_limits *limits, struct arena *arena,
               struct yaml_node **ret_root, struct diag *diag)
 {
+    *ret_root = NULL;
     if (text.len > limits->bytes) {
         diag_add(diag, file, 0, 0, "the file is larger than %zu bytes; split it, or raise the limit",
                  limits->bytes);
@@ -323,13 +324,13 @@ int yaml_read(struct bytes text, const char *file, const struct yaml_limits *lim
     int e = read_text(&r);
     if (e < 0)
         return e;
+    *ret_root = r.root;
     bool empty = !r.root || (r.root->kind == YAML_SCALAR && !r.root->quoted && r.root->text[0] == '\0');
+    if (empty)
+        *ret_root = NULL;
     if (empty && diag->count == before)
         diag_add(diag, file, 1, 1, "the file is empty; write it, or remove it");
-    if (diag->count != before)
-        return -EINVAL;
-    *ret_root = r.root;
-    return 0;
+    return diag->count == before ? 0 : -EINVAL;
 }
 
 struct yaml_node *yaml_child(const struct yaml_node *mapping, const char *key)

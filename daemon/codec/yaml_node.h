@@ -35,7 +35,8 @@ struct yaml_limits {
 
 /* Reads one document. Nodes and texts live in the arena, `file` is copied into it. 0 and the
  * root; -EINVAL with messages in `diag` (as many as can be found: duplicate keys, aliases and tags do
- * not end the reading, a syntax error does); -ENOMEM. An empty document is an error. */
+ * not end the reading, a syntax error does); -ENOMEM. An empty document is an error. With -EINVAL *ret_root is
+ * what was read when the reading came to the end (so that the caller can say what else is wrong), else NULL. */
 int yaml_read(struct bytes text, const char *file, const struct yaml_limits *limits, struct arena *arena,
               struct yaml_node **ret_root, struct diag *diag);
 
