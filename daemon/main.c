@@ -1,7 +1,150 @@
+/* jobcloned: reads the command line and the settings, then hands over to app.c. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
-int main(void)
+#include "app.h"
+#include "base/diag.h"
+#include "base/log.h"
+#include "io/settings_files.h"
+#include "model/settings.h"
+
+#define DEFAULT_CONFIG "/etc/jobclone/jobcloned.yaml"
+#define EXIT_USAGE 2
+
+static const char help[] =
+    "Usage: jobcloned [--config FILE] --once PLAN [--result FILE] [--state DIR]\n"
+    "       jobcloned [--config FILE] --check\n"
+    "\n"
+    "Clones Veeam backup jobs in bulk through Enterprise Manager, each at most once.\n"
+    "\n"
+    "  --config FILE   settings (default " DEFAULT_CONFIG ")\n"
+    "  --once PLAN     carry out one plan in the foreground and exit; started again\n"
+    "                  after an interruption it goes on with the same run\n"
+    "  --result FILE   write the result as JSON\n"
+    "  --state DIR     state directory (default: state.directory of the settings)\n"
+    "  --check         check the settings and exit\n"
+    "  --log-level L   error, warning, info (default) or debug\n"
+    "  --version       show the version\n"
+    "  --help          show this help\n"
+    "\n"
+    "Exit codes: 0 all well, 1 the run ended with failures, 2 usage or an invalid plan\n"
+    "or setting, 3 the server cannot be reached or refuses, 4 cancelled or interrupted.\n";
+
+struct arguments {
+    const char *config;
+    bool check, done;
+    struct app_options once;
+};
+
+static int arguments_wrong(const char *what)
 {
-    puts("jobcloned " JOBCLONE_VERSION);
+    fprintf(stderr, "jobcloned: %s; see jobcloned --help\n", what);
+    return EXIT_USAGE;
+}
+
+static int set_log_level(const char *word)
+{
+    enum log_level level;
+    if (log_level_parse(word, &level) < 0)
+        return arguments_wrong("--log-level takes error, warning, info or debug");
+    log_set_level(level);
     return 0;
+}
+
+static int take_option(struct arguments *a, int option)
+{
+    switch (option) {
+    case 'c':
+        a->config = optarg;
+        return 0;
+    case 'k':
+        a->check = true;
+        return 0;
+    case 'o':
+        a->once.plan_path = optarg;
+        return 0;
+    case 'r':
+        a->once.result_path = optarg;
+        return 0;
+    case 's':
+        a->once.state_directory = optarg;
+        return 0;
+    case 'l':
+        return set_log_level(optarg);
+    case 'v':
+        puts("jobcloned " JOBCLONE_VERSION);
+        a->done = true;
+        return 0;
+    case 'h':
+        fputs(help, stdout);
+        a->done = true;
+        return 0;
+    default:
+        return arguments_wrong("the command line is not understood");
+    }
+}
+
+static int parse_arguments(int argc, char **argv, struct arguments *a)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"once", required_argument, NULL, 'o'},   {"result", required_argument, NULL, 'r'},
+        {"state", required_argument, NULL, 's'},  {"log-level", required_argument, NULL, 'l'},
+        {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1 && !a->done;) {
+        int r = take_option(a, option);
+        if (r)
+            return r;
+    }
+    if (a->done)
+        return 0;
+    if (optind < argc)
+        return arguments_wrong("unexpected argument");
+    if (a->check && a->once.plan_path)
+        return arguments_wrong("--check and --once exclude each other (a plan is checked by jobclonectl check)");
+    if (!a->once.plan_path && (a->once.result_path || a->once.state_directory))
+        return arguments_wrong("--result and --state go with --once");
+    if (!a->check && !a->once.plan_path)
+        return arguments_wrong("give --once PLAN or --check: this version carries out single plans");
+    return 0;
+}
+
+/* Passwords and tokens must reach no core dump (product contract 6.5). */
+static void forbid_dumps(void)
+{
+    struct rlimit none = {0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {.config = DEFAULT_CONFIG};
+    struct diag diag = DIAG_INIT;
+    struct settings *settings = NULL;
+    int r = parse_arguments(argc, argv, &a);
+    if (r || a.done)
+        return r;
+    forbid_dumps();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file limit is an error to report, no reason to die */
+    r = settings_files_load(a.config, &settings, &diag);
+    diag_print(&diag, stderr);
+    diag_done(&diag);
+    if (r < 0)
+        return EXIT_USAGE;
+    if (a.check)
+        printf("%s: %zu server%s: ok\n", a.config, settings->n_servers, settings->n_servers == 1 ? "" : "s");
+    else
+        r = app_once(settings, &a.once);
+    settings_free(settings);
+    return r;
 }
