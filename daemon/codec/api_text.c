@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "codec/api.h"
 
@@ -30,12 +31,14 @@ bool api_guid_of_uid(const char *uid, char ret[API_GUID_LEN + 1])
 
 bool api_guid_of_href(const char *href, const char *folder, char ret[API_GUID_LEN + 1])
 {
-    char copy[API_GUID_LEN + 1];
-    const char *at = strcasestr(href, folder);
-    if (!at || !guid_copy(at + strlen(folder), copy))
+    size_t len = strcspn(href, "?#"), folder_len = strlen(folder);
+    if (len && href[len - 1] == '/')
+        len--;
+    if (len < folder_len + API_GUID_LEN)
         return false;
-    char after = at[strlen(folder) + API_GUID_LEN];
-    if (after != '\0' && after != '?' && after != '/')
+    const char *guid = href + len - API_GUID_LEN;
+    char copy[API_GUID_LEN + 1];
+    if (strncasecmp(guid - folder_len, folder, folder_len) != 0 || !guid_copy(guid, copy))
         return false;
     memcpy(ret, copy, sizeof(copy));
     return true;

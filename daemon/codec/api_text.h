@@ -5,8 +5,10 @@
 
 #define API_GUID_LEN 36
 
-/* The GUID at the end of a urn ("urn:veeam:Job:GUID") in lower case. */
+/* The GUID at the end of a urn ("urn:veeam:Job:GUID") in lower case. On failure `ret` stays. */
 bool api_guid_of_uid(const char *uid, char ret[API_GUID_LEN + 1]);
 
-/* The GUID behind `folder` ("/jobs/") in an Href, whatever host it names, in lower case. */
+/* The GUID that an Href's path ends with, right behind `folder` ("/jobs/"), in
+ * lower case; host, query and a slash at the end do not count, and a longer path
+ * (".../jobs/GUID/includes") is another resource. */
 bool api_guid_of_href(const char *href, const char *folder, char ret[API_GUID_LEN + 1]);

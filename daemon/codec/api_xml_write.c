@@ -27,8 +27,10 @@ static int add_escaped(struct buf *body, const char *text)
         case '\'':
             r = buf_add_str(body, "&apos;");
             break;
-        case '\r': /* a reader would turn it into a newline */
-            r = buf_add_str(body, "&#13;");
+        case '\t': /* blanks other than spaces might be made spaces, or a newline of CR */
+        case '\n':
+        case '\r':
+            r = buf_printf(body, "&#%d;", *p);
             break;
         default:
             r = buf_add_char(body, *p);
@@ -74,7 +76,9 @@ static int add_kind(const struct api_clone *c, struct buf *body)
                                             {"Description", c->description}});
     case JOB_KIND_REPLICA:
         return add_fields(body, "ReplicaJobCloneInfo",
-                          (struct field[4]){{"JobName", c->name}, {"VmSuffix", c->vm_suffix}, {"Description", c->description}});
+                          (struct field[4]){{"JobName", c->name},
+                                            {"VmSuffix", c->vm_suffix},
+                                            {"Description", c->description}});
     case JOB_KIND_BACKUP_COPY:
         return add_fields(body, "BackupCopyJobCloneInfo",
                           (struct field[4]){{"JobName", c->name},
@@ -96,9 +100,18 @@ static int add_kind(const struct api_clone *c, struct buf *body)
 
 int api_xml_encode_clone(const struct api_clone *clone, struct buf *body)
 {
+    size_t before = body->len;
+    if (!clone->name)
+        return -EINVAL;
     int r = buf_add_str(body, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"
                               "<JobCloneSpec xmlns=\"http://www.veeam.com/ent/v1.0\">");
     if (r == 0)
         r = add_kind(clone, body);
-    return r < 0 ? r : buf_add_str(body, "</JobCloneSpec>\n");
+    if (r == 0)
+        r = buf_add_str(body, "</JobCloneSpec>\n");
+    if (r < 0 && body->len > before) { /* no half body */
+        body->len = before;
+        body->data[before] = '\0';
+    }
+    return r;
 }

@@ -1,0 +1,445 @@
+/* Replies in XML: every file of tests/data/api/ gives the dump beside it, in
+ * whatever pieces it comes; what is no reply is refused. A new dump:
+ * unit_test_api_xml_read --dump FILE.xml > FILE.expect, then read it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "codec/api.h"
+
+#define FOLDER TEST_DATA_DIR "/api"
+#define NS " xmlns=\"http://www.veeam.com/ent/v1.0\""
+#define GUID "b0e6a3a6-d659-4dfc-9224-0ea9d92a176b"
+
+/* ---- the dump ---- */
+
+static void add(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, " %s=", name);
+    if (!value) {
+        buf_add_str(out, "-");
+        return;
+    }
+    buf_add_char(out, '[');
+    text_escape(out, value);
+    buf_add_char(out, ']');
+}
+
+static int dump_task(const struct api_task *t, void *data)
+{
+    static const char *const states[] = {"running", "operation-finished", "finished", "other"};
+    buf_add_str(data, "task");
+    add(data, "id", t->id);
+    buf_printf(data, " %s", states[t->state]);
+    add(data, "operation", t->operation);
+    buf_printf(data, " result=%s", !t->has_result ? "none" : t->success ? "good" : "bad");
+    add(data, "message", t->message);
+    add(data, "job", t->job_id);
+    add(data, "name", t->job_name);
+    return buf_add_char(data, '\n');
+}
+
+static int dump_entity(const struct api_entity *e, void *data)
+{
+    static const char *const kinds[] = {"other", "job", "repository", "server"};
+    buf_printf(data, "%s %s", kinds[e->kind], e->whole ? "whole" : "reference");
+    add(data, "id", e->id);
+    add(data, "uid", e->uid);
+    add(data, "name", e->name);
+    add(data, "server", e->server_id);
+    add(data, "server-name", e->server_name);
+    if (e->whole) {
+        add(data, "type", e->job_type);
+        add(data, "description", e->description);
+        buf_printf(data, " clone=%s", e->can_clone ? "yes" : "no");
+    }
+    return buf_add_char(data, '\n');
+}
+
+static void dump_doc(const struct api_doc *d, struct buf *out)
+{
+    static const char *const kinds[] = {"empty", "error", "logon", "task",   "tasks",
+                                        "query", "refs",  "list",  "entity", "other"};
+    buf_printf(out, "doc %s", kinds[d->kind]);
+    if (d->kind == API_DOC_ERROR) {
+        buf_printf(out, " status=%d", d->error_status);
+        add(out, "message", d->error_message);
+    }
+    if (d->kind == API_DOC_LOGON) {
+        add(out, "session", d->session_id);
+        buf_printf(out, " jobs=%s", d->lists_jobs ? "yes" : "no");
+    }
+    if (d->paging.given)
+        buf_printf(out, " page=%u size=%u pages=%u next=%s", d->paging.page, d->paging.page_size,
+                   d->paging.pages, d->paging.has_next ? "yes" : "no");
+    buf_add_char(out, '\n');
+}
+
+static const struct api_handlers dumpers = {.on_task = dump_task, .on_entity = dump_entity};
+
+/* Reads in pieces of 1 to `piece` bytes (`seed` 0: exactly that many), each in
+ * memory of its own so that reading past it is seen. */
+static int read_pieces(struct bytes text, size_t piece, unsigned seed, struct buf *out)
+{
+    struct api_doc doc;
+    struct api_reader *reader = api_xml.reader_new(&dumpers, out);
+    int r = 0;
+    assert_non_null(reader);
+    for (size_t i = 0, n; i < text.len && r == 0; i += n) {
+        n = seed ? 1 + (size_t)rand_r(&seed) % piece : piece;
+        if (n > text.len - i)
+            n = text.len - i;
+        _cleanup_free_ char *copy = malloc(n);
+        assert_non_null(copy);
+        memcpy(copy, text.data + i, n);
+        r = api_xml.reader_feed(reader, copy, n);
+    }
+    int end = api_xml.reader_end(reader, &doc);
+    if (r < 0)
+        assert_int_equal(end, r);
+    else if (end == 0)
+        dump_doc(&doc, out);
+    api_xml.reader_free(reader);
+    return end;
+}
+
+static struct buf file_read(const char *name)
+{
+    char path[512], chunk[4096];
+    struct buf text = BUF_INIT(16 * 1024 * 1024);
+    snprintf(path, sizeof(path), "%s/%s", FOLDER, name);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        fail_msg("%s: %s", path, strerror(errno));
+    for (size_t n; (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
+        assert_int_equal(buf_add(&text, chunk, n), 0);
+    fclose(file);
+    return text;
+}
+
+/* ---- golden files ---- */
+
+static void same_in_pieces(const char *name, struct bytes text, const char *expect)
+{
+    struct buf out = BUF_INIT(1024 * 1024);
+    for (unsigned seed = 0; seed < 40; seed++) {
+        buf_reset(&out);
+        size_t piece = seed == 0 ? 1 : seed < 4 ? seed + 1 : 1u << (seed % 11 + 1);
+        if (read_pieces(text, piece, seed < 4 ? 0 : seed, &out) != 0 || strcmp(buf_str(&out), expect) != 0)
+            fail_msg("%s, seed %u: in pieces of %zu:\n%s", name, seed, piece, buf_str(&out));
+    }
+    buf_done(&out);
+}
+
+static void golden(const char *name)
+{
+    char expect_name[256];
+    struct buf out = BUF_INIT(1024 * 1024);
+    snprintf(expect_name, sizeof(expect_name), "%.*s.expect", (int)(strlen(name) - 4), name);
+    struct buf text = file_read(name), expect = file_read(expect_name);
+    struct bytes bytes = {text.data, text.len};
+    assert_int_equal(read_pieces(bytes, text.len + 1, 0, &out), 0);
+    if (strcmp(buf_str(&out), buf_str(&expect)) != 0)
+        fail_msg("%s gives\n%sinstead of\n%s", name, buf_str(&out), buf_str(&expect));
+    same_in_pieces(name, bytes, buf_str(&expect));
+    buf_done(&out);
+    buf_done(&text);
+    buf_done(&expect);
+}
+
+static void files_give_their_dumps(void **state)
+{
+    (void)state;
+    int n = 0;
+    DIR *dir = opendir(FOLDER);
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir));) {
+        size_t len = strlen(e->d_name);
+        if (len > 4 && strcmp(e->d_name + len - 4, ".xml") == 0) {
+            golden(e->d_name);
+            n++;
+        }
+    }
+    closedir(dir);
+    assert_true(n >= 30);
+}
+
+/* A file cut off anywhere is no reply; nothing is made up. */
+static void cut_files_are_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tasks-list.xml", "query-repository.xml", "error-500.xml",
+                                        "prefixes.xml"};
+    struct buf out = BUF_INIT(1024 * 1024);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct buf text = file_read(names[i]);
+        while (text.len && strchr(" \r\n", text.data[text.len - 1]))
+            text.len--;
+        for (size_t len = 1; len < text.len; len++)
+            if (read_pieces((struct bytes){text.data, len}, len, 0, &out) != -EBADMSG)
+                fail_msg("%s passes when cut at %zu", names[i], len);
+        buf_done(&text);
+    }
+    buf_done(&out);
+}
+
+/* ---- no replies ---- */
+
+static const char task_head[] = "<Task" NS "><TaskId>task-1</TaskId>";
+
+struct bad {
+    const char *name, *text;
+    size_t len; /* 0: strlen */
+};
+
+static const struct bad bads[] = {
+    {"declaration alone", "<?xml version=\"1.0\"?>", 0},
+    {"cut tag", "<Tasks", 0},
+    {"cut element", "<Tasks" NS "><Task>", 0},
+    {"wrong end", "<Tasks" NS "></Task>", 0},
+    {"two roots", "<Tasks" NS "/><Tasks" NS "/>", 0},
+    {"text behind", "<Tasks" NS "/>x", 0},
+    {"NUL behind", "<Tasks" NS "/>\0", sizeof("<Tasks" NS "/>\0") - 1},
+    {"NUL within", "<Task" NS "><TaskId>a\0b</TaskId></Task>",
+     sizeof("<Task" NS "><TaskId>a\0b</TaskId></Task>") - 1},
+    {"DTD", "<!DOCTYPE Tasks><Tasks" NS "/>", 0},
+    {"DTD elsewhere", "<!DOCTYPE Tasks SYSTEM \"http://127.0.0.1:9/x.dtd\"><Tasks" NS "/>", 0},
+    {"file entity", "<!DOCTYPE a [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><a>&e;</a>", 0},
+    {"entity bomb",
+     "<!DOCTYPE a [<!ENTITY b \"bbbbbbbbbbbbbbbb\"><!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">"
+     "<!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;\">]><a>&d;&d;&d;&d;&d;</a>",
+     0},
+    {"parameter entity", "<!DOCTYPE a [<!ENTITY % p \"<!ENTITY q 'r'>\"> %p;]><a>&q;</a>", 0},
+    {"unknown entity", "<Task" NS "><TaskId>&nbsp;</TaskId></Task>", 0},
+    {"unknown entity in attribute", "<Error Message=\"&nbsp;\"" NS "/>", 0},
+    {"bare ampersand", "<Task" NS "><TaskId>a & b</TaskId></Task>", 0},
+    {"control character", "<Task" NS "><TaskId>a\x01</TaskId></Task>", 0},
+    {"control reference", "<Task" NS "><TaskId>&#1;</TaskId></Task>", 0},
+    {"bad UTF-8", "<Task" NS "><TaskId>a\xff</TaskId></Task>", 0},
+    {"bad UTF-8 in attribute", "<Error Message=\"\xc3(\"" NS "/>", 0},
+    {"overlong UTF-8", "<Task" NS "><TaskId>\xc0\xaf</TaskId></Task>", 0},
+    {"overlong in three", "<Task" NS "><TaskId>\xe0\x80\xaf</TaskId></Task>", 0},
+    {"surrogate in UTF-8", "<Task" NS "><TaskId>\xed\xa0\x80</TaskId></Task>", 0},
+    {"cut UTF-8", "<Task" NS "><TaskId>\xe2\x82</TaskId></Task>", 0},
+    {"Latin-1 as declared", "<?xml version=\"1.0\" encoding=\"iso-8859-1\"?><Error Message=\"\xe4\"" NS "/>",
+     0},
+    {"UTF-16", "\xff\xfe<\0a\0/\0>\0", 10},
+    {"UTF-16 without mark", "<\0?\0x\0m\0", 8},
+    {"half a byte order mark", "\xef\xbb", 0},
+    {"mark behind a blank", " \xef\xbb\xbf<Tasks" NS "/>", 0},
+    {"two marks", "\xef\xbb\xbf\xef\xbb\xbf<Tasks" NS "/>", 0},
+    {"undeclared prefix", "<v:Tasks/>", 0},
+    {"same attribute twice", "<Error Message=\"a\" Message=\"b\"" NS "/>", 0},
+    {"HTML", "<html><body><h1>Bad Request<br></h1></body></html>", 0},
+    {"HTML with DOCTYPE", "<!DOCTYPE html><html></html>", 0},
+    {"well-formed HTML", "<HTML><HEAD><TITLE>503</TITLE></HEAD></HTML>", 0},
+    {"XHTML", "<html xmlns=\"http://www.w3.org/1999/xhtml\"><body/></html>", 0},
+    {"JSON", "{\"TaskId\":\"task-1\"}", 0},
+    {"JSON list", "  [1]", 0},
+    {"plain text", "Service Unavailable", 0},
+};
+
+static void bad_inputs_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bads); i++) {
+        struct bytes text = {bads[i].text, bads[i].len ? bads[i].len : strlen(bads[i].text)};
+        struct buf out = BUF_INIT(1024 * 1024);
+        int whole = read_pieces(text, text.len, 0, &out), single = read_pieces(text, 1, 0, &out);
+        if (whole != -EBADMSG || single != -EBADMSG)
+            fail_msg("%s: %d, byte by byte %d\n%s", bads[i].name, whole, single, buf_str(&out));
+        buf_done(&out);
+    }
+}
+
+/* ---- limits ---- */
+
+/* Depth as asked, root included. */
+static int read_depth(unsigned depth)
+{
+    struct buf text = BUF_INIT(1024 * 1024), out = BUF_INIT(1024);
+    buf_add_str(&text, "<Tasks" NS ">");
+    for (unsigned i = 1; i < depth; i++)
+        buf_add_str(&text, "<x>");
+    for (unsigned i = 1; i < depth; i++)
+        buf_add_str(&text, "</x>");
+    buf_add_str(&text, "</Tasks>");
+    int r = read_pieces((struct bytes){text.data, text.len}, 100, 0, &out);
+    buf_done(&text);
+    buf_done(&out);
+    return r;
+}
+
+/* `before`, `n` times `unit`, `after`. */
+static int read_long(const char *before, const char *unit, size_t n, const char *after)
+{
+    struct buf text = BUF_INIT(32 * 1024 * 1024), out = BUF_INIT(1024 * 1024);
+    buf_add_str(&text, before);
+    for (size_t i = 0; i < n; i++)
+        buf_add_str(&text, unit);
+    assert_int_equal(buf_add_str(&text, after), 0);
+    int r = read_pieces((struct bytes){text.data, text.len}, 16384, 0, &out);
+    buf_done(&text);
+    buf_done(&out);
+    return r;
+}
+
+static void limits_hold_exactly(void **state)
+{
+    (void)state;
+    assert_int_equal(read_depth(64), 0);
+    assert_int_equal(read_depth(65), -EBADMSG);
+    assert_int_equal(read_depth(100000), -EBADMSG);
+    assert_int_equal(read_long("<Error" NS " Message=\"", "a", 65536, "\"/>"), 0);
+    assert_int_equal(read_long("<Error" NS " Message=\"", "a", 65537, "\"/>"), -EBADMSG);
+    assert_int_equal(read_long("<Error" NS " Unknown=\"", "a", 65537, "\"/>"), -EBADMSG);
+    assert_int_equal(read_long(task_head, "a", 65536, "</Task>"), 0);
+    assert_int_equal(read_long(task_head, "a", 65537, "</Task>"), -EBADMSG);
+    assert_int_equal(read_long("<Task" NS "><State>", "\xe2\x82\xac", 21845, "</State></Task>"), 0);
+    assert_int_equal(read_long("<Task" NS "><State>", "\xe2\x82\xac", 21846, "</State></Task>"), -EBADMSG);
+    assert_int_equal(read_long("<Task" NS "><State><![CDATA[", "a", 65537, "]]></State></Task>"), -EBADMSG);
+    assert_int_equal(read_long("<Tasks" NS "><!--", "a", 3 * 1024 * 1024, "--></Tasks>"), -EBADMSG);
+    assert_int_equal(read_long("<Tasks" NS " ", " ", 3 * 1024 * 1024, "></Tasks>"), -EBADMSG);
+    assert_int_equal(read_long("<Tasks" NS ">", "<x/>\n", 200000, "</Tasks>"), 0);
+}
+
+/* ---- handlers and life ---- */
+
+static int stop_at_second(const struct api_task *task, void *data)
+{
+    (void)task;
+    int *calls = data;
+    return ++*calls == 2 ? -ECANCELED : 0;
+}
+
+static void handler_stops_the_reading(void **state)
+{
+    (void)state;
+    int calls = 0;
+    struct api_doc doc;
+    static const char text[] = "<Tasks" NS "><Task/><Task/><Task/><Task/></Tasks>";
+    static const struct api_handlers handlers = {.on_task = stop_at_second};
+    struct api_reader *reader = api_xml.reader_new(&handlers, &calls);
+    assert_non_null(reader);
+    assert_int_equal(api_xml.reader_feed(reader, text, strlen(text)), -ECANCELED);
+    assert_int_equal(api_xml.reader_feed(reader, text, strlen(text)), -ECANCELED);
+    assert_int_equal(api_xml.reader_end(reader, &doc), -ECANCELED);
+    assert_int_equal(calls, 2);
+    assert_null(api_xml.reader_free(reader));
+}
+
+/* A task is told as soon as it is complete, not at the end. */
+static void tasks_are_told_at_once(void **state)
+{
+    (void)state;
+    int calls = 0;
+    static const char text[] = "<Tasks" NS "><Task></Task> ";
+    static const struct api_handlers handlers = {.on_task = stop_at_second};
+    struct api_reader *reader = api_xml.reader_new(&handlers, &calls);
+    assert_int_equal(api_xml.reader_feed(reader, text, strlen(text)), 0);
+    assert_int_equal(calls, 1);
+    api_xml.reader_free(reader);
+}
+
+static void readers_may_have_no_handlers(void **state)
+{
+    (void)state;
+    static const struct api_handlers none = {0};
+    static const char text[] = "<Tasks" NS "><Task/></Tasks>";
+    const struct api_handlers *const all[] = {&none, NULL};
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        struct api_doc doc;
+        struct api_reader *reader = api_xml.reader_new(all[i], NULL);
+        assert_int_equal(api_xml.reader_feed(reader, text, strlen(text)), 0);
+        assert_int_equal(api_xml.reader_end(reader, &doc), 0);
+        assert_int_equal(doc.kind, API_DOC_TASKS);
+        assert_int_equal(api_xml.reader_end(reader, &doc), 0);
+        assert_int_equal(api_xml.reader_feed(reader, text, strlen(text)), -EBADMSG);
+        api_xml.reader_free(reader);
+    }
+    assert_null(api_xml.reader_free(NULL));
+}
+
+static void nothing_is_an_empty_document(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", " ", "\r\n\t ", "\xef\xbb\xbf", "\xef\xbb\xbf \n"};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        struct buf out = BUF_INIT(1024);
+        assert_int_equal(read_pieces((struct bytes){texts[i], strlen(texts[i])}, 1, 0, &out), 0);
+        assert_string_equal(buf_str(&out), "doc empty\n");
+        buf_done(&out);
+    }
+}
+
+/* Random damage: an answer of some kind, never a crash, and the same in other pieces. */
+static void damage_is_survived(void **state)
+{
+    (void)state;
+    unsigned seed = 20261124;
+    struct buf text = file_read("tasks-list.xml"), out = BUF_INIT(1024 * 1024), again = BUF_INIT(1024 * 1024);
+    int refused = 0;
+    for (int round = 0; round < 2000; round++) {
+        size_t at = (size_t)rand_r(&seed) % text.len;
+        char kept = text.data[at];
+        text.data[at] = (char)rand_r(&seed);
+        buf_reset(&out);
+        buf_reset(&again);
+        int a = read_pieces((struct bytes){text.data, text.len}, text.len, 0, &out);
+        int b = read_pieces((struct bytes){text.data, text.len}, 7, 0, &again);
+        assert_int_equal(a, b);
+        if (a == 0)
+            assert_string_equal(buf_str(&out), buf_str(&again));
+        refused += a < 0;
+        text.data[at] = kept;
+    }
+    assert_true(refused > 500);
+    buf_done(&text);
+    buf_done(&out);
+    buf_done(&again);
+}
+
+static int dump_file(const char *path)
+{
+    char chunk[4096];
+    struct api_doc doc;
+    struct buf out = BUF_INIT(1024 * 1024);
+    FILE *file = fopen(path, "rb");
+    struct api_reader *reader = api_xml.reader_new(&dumpers, &out);
+    if (!file || !reader)
+        return 1;
+    for (size_t n; (n = fread(chunk, 1, sizeof(chunk), file)) > 0;)
+        api_xml.reader_feed(reader, chunk, n);
+    int r = api_xml.reader_end(reader, &doc);
+    if (r == 0)
+        dump_doc(&doc, &out);
+    printf("%s", r < 0 ? strerror(-r) : buf_str(&out));
+    api_xml.reader_free(reader);
+    buf_done(&out);
+    fclose(file);
+    return r < 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--dump") == 0)
+        return dump_file(argv[2]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_give_their_dumps),       cmocka_unit_test(cut_files_are_refused),
+        cmocka_unit_test(bad_inputs_are_refused),       cmocka_unit_test(limits_hold_exactly),
+        cmocka_unit_test(handler_stops_the_reading),    cmocka_unit_test(tasks_are_told_at_once),
+        cmocka_unit_test(readers_may_have_no_handlers), cmocka_unit_test(nothing_is_an_empty_document),
+        cmocka_unit_test(damage_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
