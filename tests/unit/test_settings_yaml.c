@@ -231,7 +231,7 @@ static void urls(void **state)
 
 static void check_server(const char *rest, const char *part)
 {
-    char text[512];
+    char text[1024];
     snprintf(text, sizeof(text), "version: 1\nservers: {p: {url: https://em, %s}}\n", rest);
     refuses(text, part);
 }
