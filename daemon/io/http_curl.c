@@ -50,8 +50,10 @@ void http_drain(struct http_curl *http)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-        t->code = code;
         curl_multi_remove_handle(http->multi, t->easy);
+        if (t->aborted) /* on_given has it */
+            continue;
+        t->code = code;
         transfer_unlink(t);
         transfer_finish(t);
     }
@@ -61,6 +63,8 @@ static int http_start(struct http *port, struct http_request *request)
 {
     struct http_curl *http = (struct http_curl *)port;
     struct transfer *t = http->free_;
+    if (http->stopping)
+        return -ENOMEM; /* what the caller knows: it never began */
     if (t)
         http->free_ = t->next;
     else if (!(t = transfer_new(http)))
@@ -89,6 +93,7 @@ static void on_given(uv_idle_t *idle)
     while (http->ended) {
         struct transfer *t = http->ended;
         http->ended = t->next;
+        curl_multi_remove_handle(http->multi, t->easy); /* no harm when it is out already */
         transfer_finish(t);
     }
 }
@@ -97,11 +102,12 @@ static void http_abort(struct http *port, struct http_request *request)
 {
     struct http_curl *http = (struct http_curl *)port;
     struct transfer *t = request->port;
-    if (t->request != request || t->aborted)
+    if (!t || t->request != request || t->aborted)
         return;
     t->aborted = true;
     t->code = CURLE_ABORTED_BY_CALLBACK;
-    curl_multi_remove_handle(http->multi, t->easy);
+    if (!http->in_body)
+        curl_multi_remove_handle(http->multi, t->easy);
     transfer_unlink(t);
     t->next = http->ended;
     http->ended = t;
@@ -112,10 +118,19 @@ static void http_abort(struct http *port, struct http_request *request)
 
 static bool curl_accepts_pin(const char *pin)
 {
+    if (strncmp(pin, "sha256//", strlen("sha256//")) != 0)
+        return false; /* curl would take it for the name of a file */
     CURL *easy = curl_easy_init();
     bool ok = easy && curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, pin) == CURLE_OK;
     curl_easy_cleanup(easy);
     return ok;
+}
+
+static void password_free(char *password)
+{
+    if (password)
+        explicit_bzero(password, strlen(password));
+    free(password);
 }
 
 static const char *settings_problem(const struct server_settings *settings)
@@ -133,6 +148,7 @@ static const char *settings_problem(const struct server_settings *settings)
 int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
                   const char *media_type, struct http_curl **ret, const char **ret_error)
 {
+    *ret_error = NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return -ENOMEM;
     *ret_error = settings_problem(settings);
@@ -143,7 +159,7 @@ int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const
     CURLM *multi = curl_multi_init();
     if (!http || !copy || !multi) {
         free(http);
-        free(copy);
+        password_free(copy);
         curl_multi_cleanup(multi);
         return -ENOMEM;
     }
@@ -175,13 +191,11 @@ unsigned long http_curl_connections(const struct http_curl *http)
     return http->connections;
 }
 
-/* Ended when the timer, the idle handle and every socket's handle are closed. */
-void http_maybe_closed(struct http_curl *http)
+void http_handle_closed(struct http_curl *http)
 {
-    if (!http->closing || http->handles || http->sockets)
+    if (--http->handles)
         return;
-    explicit_bzero(http->password, strlen(http->password));
-    free(http->password);
+    password_free(http->password);
     void (*on_closed)(void *data) = http->on_closed;
     void *data = http->on_closed_data;
     free(http);
@@ -190,9 +204,7 @@ void http_maybe_closed(struct http_curl *http)
 
 static void on_handle_closed(uv_handle_t *handle)
 {
-    struct http_curl *http = handle->data;
-    http->handles--;
-    http_maybe_closed(http);
+    http_handle_closed(handle->data);
 }
 
 static void http_close_all(struct http_curl *http)
@@ -204,7 +216,6 @@ static void http_close_all(struct http_curl *http)
     }
     curl_multi_cleanup(http->multi); /* closes the connections */
     header_set_release(http->headers);
-    http->closing = true;
     uv_close((uv_handle_t *)&http->timer, on_handle_closed);
     uv_close((uv_handle_t *)&http->given, on_handle_closed);
 }
@@ -220,6 +231,7 @@ void http_curl_close(struct http_curl *http, void (*on_closed)(void *data), void
 {
     http->on_closed = on_closed;
     http->on_closed_data = data;
+    http->stopping = true;
     while (http->active)
         http_abort(&http->port, http->active->request);
     uv_idle_stop(&http->given);

@@ -37,16 +37,24 @@ static int header_add(struct curl_slist **list, const char *name, const char *va
     return 0;
 }
 
+static int header_without(struct curl_slist **list, const char *name_colon)
+{
+    struct curl_slist *more = curl_slist_append(*list, name_colon);
+    if (!more)
+        return -ENOMEM;
+    *list = more;
+    return 0;
+}
+
 static int header_list(const struct http_curl *http, const char *token, bool body, struct curl_slist **list)
 {
     int r = header_add(list, "Accept", http->media_type);
     if (r == 0 && body)
         r = header_add(list, "Content-Type", http->media_type);
-    if (r == 0) {
-        struct curl_slist *more = curl_slist_append(*list, "Expect:"); /* no 100-continue */
-        r = more ? 0 : -ENOMEM;
-        *list = more ? more : *list;
-    }
+    else if (r == 0)
+        r = header_without(list, "Content-Type:"); /* curl gives every POST a form's type */
+    if (r == 0)
+        r = header_without(list, "Expect:"); /* no 100-continue */
     if (r == 0 && token)
         r = header_add(list, "X-RestSvcSessionId", token);
     return r;
@@ -100,16 +108,19 @@ static size_t on_write(char *data, size_t size, size_t n, void *user)
 {
     struct transfer *t = user;
     size_t len = size * n;
+    if (t->aborted)
+        return 0;
     if (len > t->request->body_max - t->received) {
         t->too_large = true;
         return 0;
     }
     t->received += len;
-    if (t->request->on_body && t->request->on_body(data, len, t->request->user) < 0) {
-        t->refused = true;
-        return 0;
-    }
-    return len;
+    if (!t->request->on_body)
+        return len;
+    t->http->in_body = true;
+    int r = t->request->on_body(data, len, t->request->user);
+    t->http->in_body = false;
+    return r < 0 ? 0 : len;
 }
 
 static void take_session(struct transfer *t, const char *line, size_t len)
@@ -185,6 +196,8 @@ struct transfer *transfer_new(struct http_curl *http)
     curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, http_open_socket);
+    curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, http);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, http);
     set_tls(t->easy, s);
@@ -213,9 +226,9 @@ static void set_method(struct transfer *t, const struct http_request *request)
     curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, request->once && !request->body.len ? 1L : 0L);
 }
 
-static void set_credentials(struct transfer *t, const struct http_request *request)
+/* For one request only: taken off again when it is given back. */
+static void set_credentials(struct transfer *t, bool logon)
 {
-    bool logon = request->logon;
     curl_easy_setopt(t->easy, CURLOPT_HTTPAUTH, logon ? (long)CURLAUTH_BASIC : (long)CURLAUTH_NONE);
     curl_easy_setopt(t->easy, CURLOPT_USERNAME, logon ? t->http->settings->username : NULL);
     curl_easy_setopt(t->easy, CURLOPT_PASSWORD, logon ? t->http->password : NULL);
@@ -229,14 +242,15 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
         return -ENOMEM;
     t->request = request;
     t->sent = t->received = t->header_bytes = 0;
-    t->too_large = t->refused = t->aborted = false;
+    t->too_large = t->aborted = false;
     t->error[0] = '\0';
     t->headers = header_set_for(t->http, request->logon ? NULL : request->session);
     if (!t->headers || curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)
         return -ENOMEM;
     set_method(t, request);
-    set_credentials(t, request);
-    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, request->body.len ? t->headers->with_body : t->headers->plain);
+    set_credentials(t, request->logon);
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,
+                     request->body.len ? t->headers->with_body : t->headers->plain);
     curl_easy_setopt(t->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->body_max);
     return 0;
 }
@@ -246,33 +260,38 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
 static bool tls_refused(CURLcode code)
 {
     return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ||
-           code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_CERTPROBLEM ||
-           code == CURLE_SSL_INVALIDCERTSTATUS;
+           code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR ||
+           code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_INVALIDCERTSTATUS;
 }
 
-/* True when no byte of the request can have left: the failure came on the way to a
- * new connection. */
-static bool nothing_sent(struct transfer *t)
+/* True when no byte of the request can have left. Both values outlast curl's own
+ * second try of a request on a new connection. */
+static bool nothing_sent(const struct transfer *t)
 {
     long request_size = 0;
     curl_off_t ready_us = 0;
     curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
-    if (request_size || ready_us)
-        return false;
+    return !request_size && !ready_us;
+}
+
+static bool on_the_way(const struct transfer *t)
+{
     return t->code == CURLE_COULDNT_RESOLVE_HOST || t->code == CURLE_COULDNT_CONNECT ||
            t->code == CURLE_SSL_CONNECT_ERROR || t->code == CURLE_OPERATION_TIMEDOUT;
 }
 
-static enum http_outcome outcome_of(struct transfer *t)
+static enum http_outcome outcome_of(const struct transfer *t)
 {
     if (t->aborted)
         return HTTP_ABORTED;
     if (t->code == CURLE_OK)
         return HTTP_ANSWERED;
+    if (!nothing_sent(t))
+        return HTTP_LOST;
     if (tls_refused(t->code))
         return HTTP_TLS_REFUSED;
-    return nothing_sent(t) ? HTTP_UNSENT : HTTP_LOST;
+    return on_the_way(t) ? HTTP_UNSENT : HTTP_LOST;
 }
 
 static const char *text_of(const struct transfer *t)
@@ -295,18 +314,21 @@ void transfer_give_back(struct transfer *t)
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
     curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_s);
-    reply.status = (int)status;
-    if (retry_s > 0)
+    bool came = t->header_bytes > 0; /* else curl's numbers may be the request's before */
+    reply.status = came ? (int)status : 0;
+    if (came && retry_s > 0)
         reply.retry_after_ms = (retry_s < 86400 ? retry_s : 86400) * 1000;
     reply.timed_out = t->code == CURLE_OPERATION_TIMEDOUT && !t->aborted;
     reply.error = text_of(t);
     t->http->connections += (unsigned long)connects;
     t->request = NULL;
+    set_credentials(t, false);
     request->on_reply(request, &reply, request->user);
     if (t->session)
         explicit_bzero(t->session, strlen(t->session));
     free(t->session);
     t->session = NULL;
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
     header_set_release(t->headers);
     t->headers = NULL;
 }

@@ -18,35 +18,38 @@ struct header_set {
 
 /* One easy handle and the request it carries. */
 struct transfer {
-    struct transfer *next; /* free or ended ones */
+    struct transfer *next;           /* free or ended ones */
     struct transfer *before, *after; /* those under way */
     struct http_curl *http;
     CURL *easy;
     struct http_request *request; /* NULL: free */
     struct header_set *headers;
     size_t sent, received, header_bytes;
-    bool too_large, refused;
+    bool too_large;
     char *session;
     char error[CURL_ERROR_SIZE];
     CURLcode code; /* once ended */
     bool aborted;
 };
 
+struct sock;
+
 struct http_curl {
     struct http port;
     uv_loop_t *loop;
     CURLM *multi;
-    uv_timer_t timer;  /* curl's one timer */
-    uv_idle_t given;   /* gives aborted requests back from the loop */
+    uv_timer_t timer; /* curl's one timer */
+    uv_idle_t given;  /* gives aborted requests back from the loop */
     const struct server_settings *settings;
     const char *media_type;
     char *password;
     struct header_set *headers; /* of the present token */
     struct transfer *free_, *active, *ended;
-    size_t sockets;    /* uv_poll handles not closed yet */
+    struct sock *socks; /* http_socket.c */
     unsigned long connections;
-    bool closing;
-    unsigned handles;  /* timer and idle not closed yet */
+    bool in_body;     /* inside on_body: curl must not be called */
+    bool stopping;    /* no more requests */
+    unsigned handles; /* on the loop, not closed yet */
     void (*on_closed)(void *data);
     void *on_closed_data;
 };
@@ -55,7 +58,11 @@ struct http_curl {
 void http_socket_setup(struct http_curl *http);
 /* Reads every completion; called after each action. */
 void http_drain(struct http_curl *http);
-void http_maybe_closed(struct http_curl *http);
+/* One handle less; the last one ends the life of the object. */
+void http_handle_closed(struct http_curl *http);
+/* CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION: a connection's life. */
+curl_socket_t http_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address);
+int http_close_socket(void *user, curl_socket_t fd);
 
 /* http_easy.c: one transfer */
 struct transfer *transfer_new(struct http_curl *http);
@@ -64,4 +71,3 @@ int transfer_prepare(struct transfer *transfer, struct http_request *request);
 /* Tells the caller how it ended and makes the transfer free. */
 void transfer_give_back(struct transfer *transfer);
 void header_set_release(struct header_set *set);
-int http_close_socket(void *user, curl_socket_t fd);

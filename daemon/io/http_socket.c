@@ -1,6 +1,7 @@
 /* curl's sockets and its one timer on the loop. A uv_poll handle lives as long
- * as its socket (until curl closes it), not as long as curl's interest in it:
- * curl removes and adds a kept connection with every request. */
+ * as its connection (until curl closes it), not as long as curl's interest in
+ * it: curl removes and adds a kept connection with every request. Only the
+ * resolver's own sockets, which curl closes without telling, go with the interest. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -8,9 +9,10 @@
 
 struct sock {
     uv_poll_t poll;
+    struct sock *before, *after; /* those of one http_curl */
     struct http_curl *http;
     curl_socket_t fd;
-    bool assigned;
+    bool connection; /* opened by us for curl; else the resolver's */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -28,7 +30,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     http_drain(http);
 }
 
-static struct sock *sock_new(struct http_curl *http, curl_socket_t fd)
+static struct sock *sock_new(struct http_curl *http, curl_socket_t fd, bool connection)
 {
     struct sock *s = calloc(1, sizeof(*s));
     if (!s || uv_poll_init_socket(http->loop, &s->poll, fd) < 0) {
@@ -38,72 +40,81 @@ static struct sock *sock_new(struct http_curl *http, curl_socket_t fd)
     s->poll.data = s;
     s->http = http;
     s->fd = fd;
-    http->sockets++;
-    curl_multi_assign(http->multi, fd, s);
+    s->connection = connection;
+    s->after = http->socks;
+    if (s->after)
+        s->after->before = s;
+    http->socks = s;
+    http->handles++;
     return s;
 }
 
 static void on_sock_closed(uv_handle_t *handle)
 {
     struct sock *s = handle->data;
-    s->http->sockets--;
-    http_maybe_closed(s->http);
+    struct http_curl *http = s->http;
     free(s);
+    http_handle_closed(http);
 }
 
-/* The poll handles by descriptor: curl forgets its pointer when it loses interest. */
-static struct sock *sock_of(struct http_curl *http, curl_socket_t fd, void *known);
+/* Takes the descriptor out of the loop at once; the memory goes later. */
+static void sock_close(struct sock *s)
+{
+    if (s->before)
+        s->before->after = s->after;
+    else
+        s->http->socks = s->after;
+    if (s->after)
+        s->after->before = s->before;
+    uv_close((uv_handle_t *)&s->poll, on_sock_closed);
+}
+
+/* By descriptor: curl forgets an assigned pointer when it loses interest. */
+static struct sock *sock_of(const struct http_curl *http, curl_socket_t fd)
+{
+    struct sock *s = http->socks;
+    while (s && s->fd != fd)
+        s = s->after;
+    return s;
+}
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
 {
     struct http_curl *http = user;
-    struct sock *s = sock_of(http, fd, known);
+    struct sock *s = known ? known : sock_of(http, fd);
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
-        if (s)
+        if (s && s->connection)
             uv_poll_stop(&s->poll);
+        else if (s)
+            sock_close(s);
         return 0;
     }
-    if (!s && !(s = sock_new(http, fd)))
+    if (!s && !(s = sock_new(http, fd, false)))
         return -1;
+    if (!known)
+        curl_multi_assign(http->multi, fd, s);
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     return uv_poll_start(&s->poll, events, on_poll) < 0 ? -1 : 0;
 }
 
-struct find {
-    struct http_curl *http;
-    curl_socket_t fd;
-    struct sock *found;
-};
-
-static void find_sock(uv_handle_t *handle, void *data)
+curl_socket_t http_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct find *f = data;
-    if (handle->type != UV_POLL || uv_is_closing(handle))
-        return;
-    struct sock *s = handle->data;
-    if (s && s->http == f->http && s->fd == f->fd)
-        f->found = s;
+    (void)purpose;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    if (sock_new(user, fd, true))
+        return fd;
+    close(fd);
+    return CURL_SOCKET_BAD;
 }
 
-static struct sock *sock_of(struct http_curl *http, curl_socket_t fd, void *known)
-{
-    if (known)
-        return known;
-    struct find f = {http, fd, NULL};
-    uv_walk(http->loop, find_sock, &f);
-    if (f.found)
-        curl_multi_assign(http->multi, fd, f.found);
-    return f.found;
-}
-
-/* CURLOPT_CLOSESOCKETFUNCTION: the end of a connection. */
 int http_close_socket(void *user, curl_socket_t fd)
 {
-    struct http_curl *http = user;
-    struct sock *s = sock_of(http, fd, NULL);
+    struct sock *s = sock_of(user, fd);
     if (s)
-        uv_close((uv_handle_t *)&s->poll, on_sock_closed);
+        sock_close(s);
     return close(fd);
 }
 
