@@ -52,7 +52,7 @@ struct app {
     struct progress progress;
     struct rng rng;
     bool resumed;
-    bool added;          /* the engine has the run */
+    bool added; /* the engine has the run */
     unsigned interrupts;
     uint64_t drain_ms;   /* the drain ends then */
     uint64_t log_off_ms; /* the logoff was begun; given up some seconds later */
@@ -86,10 +86,15 @@ static int produce_result(int (*write)(const char *data, size_t len, void *sink)
     return result_json_write(&p->run, &p->items, &(struct result_sink){write, sink});
 }
 
+static bool run_ended(const struct run_status *status)
+{
+    return status->state == RUN_SUCCEEDED || status->state == RUN_FAILED || status->state == RUN_CANCELLED;
+}
+
 static void app_report(struct app *app)
 {
     struct run_status status = engine_run_status(app->engine, app->run.id);
-    bool ended = status.state == RUN_SUCCEEDED || status.state == RUN_FAILED || status.state == RUN_CANCELLED;
+    bool ended = run_ended(&status);
     struct produce p = {.app = app, .items = {status.n_items, app_item, app}};
     struct buf error = BUF_INIT(4096);
     const char *path = app->options->result_path;
@@ -149,8 +154,9 @@ static void on_transition(const char *run_id, const struct item *from, const str
     (void)run_id;
     (void)data;
     if (from->state != to->state)
-        log_debug("item %u '%s': %s -> %s%s%s", to->index, to->name ? to->name : "", item_state_name(from->state),
-                  item_state_name(to->state), to->message ? ": " : "", to->message ? to->message : "");
+        log_debug("item %u '%s': %s -> %s%s%s", to->index, to->name ? to->name : "",
+                  item_state_name(from->state), item_state_name(to->state), to->message ? ": " : "",
+                  to->message ? to->message : "");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -159,7 +165,8 @@ static void on_signal(uv_signal_t *handle, int number)
     (void)number;
     if (++app->interrupts > 1)
         _exit(EXIT_INTERRUPTED);
-    app_say(app, "stopping: nothing new is started; what runs is awaited for up to 30 s (again: leave at once)");
+    app_say(app,
+            "stopping: nothing new is started; what runs is awaited for up to 30 s (again: leave at once)");
     app->drain_ms = loop_now().mono_ms + DRAIN_MS;
     engine_stop(app->engine);
     app_turn(app);
@@ -209,7 +216,8 @@ static void app_check_server(struct app *app, uint64_t now_ms)
     else if (s.trouble == SERVER_WRONG)
         app_give_up(app, "this is not the API", s.message, "check url and port");
     else if (over)
-        app_give_up(app, "it cannot be reached", s.message, "the run stays open: the same command goes on with it");
+        app_give_up(app, "it cannot be reached", s.message,
+                    "the run stays open: the same command goes on with it");
 }
 
 static void app_check_store(struct app *app, uint64_t now_ms)
@@ -228,7 +236,7 @@ static void app_check_drain(struct app *app, const struct run_status *status, ui
     if (!app->interrupts)
         return;
     size_t open = status->count[ITEM_SUBMITTING] + status->count[ITEM_RUNNING];
-    if (open == 0 || now_ms >= app->drain_ms)
+    if ((open == 0 && !status->verifying) || now_ms >= app->drain_ms)
         app_finish(app, EXIT_INTERRUPTED);
 }
 
@@ -237,7 +245,8 @@ static void app_arm(struct app *app, uint64_t now_ms)
     uint64_t due = engine_next_due(app->engine);
     uint64_t wait = due <= now_ms ? 0 : due - now_ms;
     uv_update_time(&app->loop);
-    uv_timer_start(&app->timer, on_timer, wait < 100 ? wait : 100, 0); /* progress wants a look ten times a second */
+    uv_timer_start(&app->timer, on_timer, wait < 100 ? wait : 100,
+                   0); /* progress wants a look ten times a second */
 }
 
 static void app_turn(struct app *app)
@@ -247,7 +256,8 @@ static void app_turn(struct app *app)
     struct run_status status = engine_run_status(app->engine, app->run.id);
     struct server_status server = engine_server_status(app->engine, app->server->name);
     if (!app->closing && !app_ended(app, &status)) {
-        progress_show(&app->progress, &status, server.trouble == SERVER_UNREACHABLE ? server.message : "", now.mono_ms);
+        progress_show(&app->progress, &status, server.trouble == SERVER_UNREACHABLE ? server.message : "",
+                      now.mono_ms);
         app_check_server(app, now.mono_ms);
         app_check_store(app, now.mono_ms);
         app_check_drain(app, &status, now.mono_ms);
@@ -376,6 +386,7 @@ static int app_connect(struct app *app)
 }
 
 struct stored {
+    struct arena *arena; /* what the store shows is good for the call only */
     struct item *items;
     size_t n, size;
     struct engine_held *held;
@@ -411,14 +422,15 @@ static int on_held(const char *run_id, const struct item *item, void *data)
         s->held = held;
         s->size_held = size;
     }
-    s->held[s->n_held++] =
-        (struct engine_held){item->server_id, item->name, item->job_uid, item->state != ITEM_SUCCEEDED};
-    return 0;
+    struct engine_held *held = &s->held[s->n_held++];
+    *held = (struct engine_held){arena_intern(s->arena, item->server_id), arena_intern(s->arena, item->name),
+                                 arena_intern(s->arena, item->job_uid), item->state != ITEM_SUCCEEDED};
+    return held->server_id && held->name ? 0 : -ENOMEM;
 }
 
 static int app_add_run(struct app *app, struct plan *plan, struct arena *arena)
 {
-    struct stored stored = {0};
+    struct stored stored = {.arena = arena};
     struct instant now = loop_now();
     int64_t since = now.wall_ms - (int64_t)app->server->settle_ms;
     int r = app->resumed ? store_sqlite_load_items(app->store, app->run.id, arena, on_stored, &stored) : 0;
@@ -427,7 +439,7 @@ static int app_add_run(struct app *app, struct plan *plan, struct arena *arena)
     if (r == 0)
         r = engine_add_server(app->engine, app->server, http_curl_port(app->http), &api_xml);
     if (r == 0) {
-        struct engine_run_options options = {app->run.id, plan,        app->resumed,   stored.items,
+        struct engine_run_options options = {app->run.id, plan,        app->resumed, stored.items,
                                              stored.n,    stored.held, stored.n_held};
         r = engine_add_run(app->engine, &options, now);
     } else {
@@ -441,7 +453,8 @@ static int app_add_run(struct app *app, struct plan *plan, struct arena *arena)
 static int app_build(struct app *app, struct plan *plan)
 {
     struct arena *arena = arena_new();
-    struct engine_config config = {store_sqlite_port(app->store), rng_next(&app->rng), on_wake, on_transition, app};
+    struct engine_config config = {store_sqlite_port(app->store), rng_next(&app->rng), on_wake, on_transition,
+                                   app};
     app->engine = engine_new(&config);
     int r = -ENOMEM;
     if (arena && app->engine)
@@ -483,7 +496,8 @@ static int app_prepare(struct app *app, struct plan **plan)
         return r;
     app->server = settings_server(app->settings, (*plan)->server);
     if (app->server && app->server->format != SETTINGS_FORMAT_XML) {
-        fprintf(stderr, "server %s: format json is not supported by this version; use format: xml\n", app->server->name);
+        fprintf(stderr, "server %s: format json is not supported by this version; use format: xml\n",
+                app->server->name);
         return EXIT_INVALID;
     }
     plan_files_hash(&app->files);

@@ -93,10 +93,14 @@ static int take_option(struct arguments *a, int option)
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"once", required_argument, NULL, 'o'},   {"result", required_argument, NULL, 'r'},
-        {"state", required_argument, NULL, 's'},  {"log-level", required_argument, NULL, 'l'},
-        {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"once", required_argument, NULL, 'o'},
+        {"result", required_argument, NULL, 'r'},
+        {"state", required_argument, NULL, 's'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1 && !a->done;) {
@@ -109,7 +113,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
     if (optind < argc)
         return arguments_wrong("unexpected argument");
     if (a->check && a->once.plan_path)
-        return arguments_wrong("--check and --once exclude each other (a plan is checked by jobclonectl check)");
+        return arguments_wrong(
+            "--check and --once exclude each other (a plan is checked by jobclonectl check)");
     if (!a->once.plan_path && (a->once.result_path || a->once.state_directory))
         return arguments_wrong("--result and --state go with --once");
     if (!a->check && !a->once.plan_path)

@@ -23,12 +23,13 @@ void progress_init(struct progress *progress, uint64_t now_ms)
 
 static size_t status_done(const struct run_status *s)
 {
-    return s->count[ITEM_SUCCEEDED] + s->count[ITEM_SKIPPED] + s->count[ITEM_FAILED] + s->count[ITEM_CANCELLED] +
-           s->count[ITEM_UNKNOWN];
+    return s->count[ITEM_SUCCEEDED] + s->count[ITEM_SKIPPED] + s->count[ITEM_FAILED] +
+           s->count[ITEM_CANCELLED] + s->count[ITEM_UNKNOWN];
 }
 
 /* "  12.3/s, 2m05s left" from what was done so far, "" while that says nothing. */
-static void status_rate(const struct progress *p, const struct run_status *s, uint64_t now_ms, char *ret, size_t size)
+static void status_rate(const struct progress *p, const struct run_status *s, uint64_t now_ms, char *ret,
+                        size_t size)
 {
     size_t done = status_done(s);
     uint64_t ms = now_ms - p->started_ms;
@@ -50,8 +51,8 @@ static const char *status_phase(const struct run_status *s)
     return s->verifying ? "verifying" : "cloning";
 }
 
-static void progress_text(const struct progress *p, const struct run_status *s, const char *trouble, uint64_t now_ms,
-                          char *ret, size_t size)
+static void progress_text(const struct progress *p, const struct run_status *s, const char *trouble,
+                          uint64_t now_ms, char *ret, size_t size)
 {
     char rate[64];
     size_t bad = s->count[ITEM_FAILED] + s->count[ITEM_UNKNOWN];

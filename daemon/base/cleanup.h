@@ -14,11 +14,11 @@ static inline void cleanup_freep(void *pointer)
 #define _cleanup_free_ _cleanup_(cleanup_freep)
 
 /* Gives up ownership: yields the pointer and leaves NULL behind. */
-#define TAKE_PTR(pointer)                                                                                    \
-    __extension__({                                                                                          \
-        __typeof__(pointer) taken_ = (pointer);                                                              \
-        (pointer) = NULL;                                                                                    \
-        taken_;                                                                                              \
+#define TAKE_PTR(pointer)                       \
+    __extension__({                             \
+        __typeof__(pointer) taken_ = (pointer); \
+        (pointer) = NULL;                       \
+        taken_;                                 \
     })
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -9,8 +9,8 @@
 #define DIAG_MESSAGES_MAX 100 /* further ones are counted, not kept */
 
 struct diag {
-    struct buf text;   /* lines "FILE:LINE:COLUMN: message\n" */
-    unsigned count;    /* messages in all */
+    struct buf text; /* lines "FILE:LINE:COLUMN: message\n" */
+    unsigned count;  /* messages in all */
 };
 
 #define DIAG_INIT ((struct diag){.text = BUF_INIT(256 * 1024)})

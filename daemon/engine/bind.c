@@ -42,14 +42,15 @@ static void say_near(struct problem *p, const char *word, const char *const *nam
 
 static bool source_not_found(struct run *run, const struct plan_clone *clone, struct problem *p)
 {
-    buf_printf(&p->text, "no job %s '%s' on the server", clone->source.by == PLAN_REF_NAME ? "named" : "with the id",
-               clone->source.text);
+    buf_printf(&p->text, "no job %s '%s' on the server",
+               clone->source.by == PLAN_REF_NAME ? "named" : "with the id", clone->source.text);
     if (clone->source.by == PLAN_REF_NAME)
         say_near(p, clone->source.text, run->near_jobs, run->n_near_jobs);
     return problem_is(p, ITEM_E_SOURCE_NOT_FOUND);
 }
 
-static bool find_source(struct run *run, const struct plan_clone *clone, const struct candidate **ret, struct problem *p)
+static bool find_source(struct run *run, const struct plan_clone *clone, const struct candidate **ret,
+                        struct problem *p)
 {
     const struct want *want = resolve_want(run, &clone->source, true);
     const struct candidate *only = NULL;
@@ -63,12 +64,14 @@ static bool find_source(struct run *run, const struct plan_clone *clone, const s
         n++;
     }
     if (n == 0) {
-        buf_printf(&p->text, "no job '%s' on backup server '%s'; there is", clone->source.text, clone->backup_server);
+        buf_printf(&p->text, "no job '%s' on backup server '%s'; there is", clone->source.text,
+                   clone->backup_server);
         say_candidates(p, want);
         return problem_is(p, ITEM_E_BACKUP_SERVER_NOT_FOUND);
     }
     if (n > 1) {
-        buf_printf(&p->text, "the source '%s' is ambiguous; name one by backup_server or {id: ...}", clone->source.text);
+        buf_printf(&p->text, "the source '%s' is ambiguous; name one by backup_server or {id: ...}",
+                   clone->source.text);
         say_candidates(p, want);
         return problem_is(p, ITEM_E_SOURCE_AMBIGUOUS);
     }
@@ -105,8 +108,8 @@ static bool bind_source(struct run *run, const struct plan_clone *clone, uint32_
         return problem_is(p, source->error);
     }
     if (clone->kind != JOB_KIND_UNKNOWN && clone->kind != source->kind) {
-        buf_printf(&p->text, "the plan says kind %s, but the source is a job of type %s", job_kind_name(clone->kind),
-                   job_kind_name(source->kind));
+        buf_printf(&p->text, "the plan says kind %s, but the source is a job of type %s",
+                   job_kind_name(clone->kind), job_kind_name(source->kind));
         return problem_is(p, ITEM_E_KIND_MISMATCH);
     }
     return true;
@@ -138,11 +141,12 @@ static bool check_fields(const struct plan_clone *clone, enum job_kind kind, str
     return problem_is(p, ITEM_E_FIELD);
 }
 
-static bool repository_elsewhere(const struct run *run, const struct plan_clone *clone, const struct want *want,
-                                 struct problem *p)
+static bool repository_elsewhere(const struct run *run, const struct plan_clone *clone,
+                                 const struct want *want, struct problem *p)
 {
     if (want && want->n) {
-        buf_printf(&p->text, "the repository '%s' is not on the source's backup server; there is", clone->repository.text);
+        buf_printf(&p->text, "the repository '%s' is not on the source's backup server; there is",
+                   clone->repository.text);
         say_candidates(p, want);
         return problem_is(p, ITEM_E_REPOSITORY_ELSEWHERE);
     }
@@ -152,8 +156,8 @@ static bool repository_elsewhere(const struct run *run, const struct plan_clone 
     return problem_is(p, ITEM_E_REPOSITORY_NOT_FOUND);
 }
 
-static bool bind_repository(struct run *run, const struct plan_clone *clone, const char *server_id, struct item *item,
-                            struct problem *p)
+static bool bind_repository(struct run *run, const struct plan_clone *clone, const char *server_id,
+                            struct item *item, struct problem *p)
 {
     const struct want *want = resolve_want(run, &clone->repository, false);
     const struct candidate *only = NULL;
@@ -167,7 +171,8 @@ static bool bind_repository(struct run *run, const struct plan_clone *clone, con
     if (n == 0)
         return repository_elsewhere(run, clone, want, p);
     if (n > 1) {
-        buf_printf(&p->text, "the repository '%s' is ambiguous; name it by {uid: ...}", clone->repository.text);
+        buf_printf(&p->text, "the repository '%s' is ambiguous; name it by {uid: ...}",
+                   clone->repository.text);
         say_candidates(p, want);
         return problem_is(p, ITEM_E_REPOSITORY_AMBIGUOUS);
     }
@@ -240,7 +245,8 @@ static bool bind_rename(struct run *run, const char *server_id, struct item *ite
             return true;
         }
     }
-    buf_printf(&p->text, "'%s' and all of its numbered names up to (%d) are there already", item->name, RENAMES_MAX);
+    buf_printf(&p->text, "'%s' and all of its numbered names up to (%d) are there already", item->name,
+               RENAMES_MAX);
     return problem_is(p, ITEM_E_NAME_CONFLICT);
 }
 
@@ -276,7 +282,7 @@ static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigne
                         struct problem *p)
 {
     struct buf text = BUF_INIT(16 * 1024);
-    const char *given = item->kind == JOB_KIND_REPLICA ? clone->vm_suffix
+    const char *given = item->kind == JOB_KIND_REPLICA    ? clone->vm_suffix
                         : job_kind_has_folder(item->kind) ? clone->folder
                                                           : clone->file;
     if (given) {
@@ -291,7 +297,8 @@ static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigne
     if (!item->folder)
         return problem_is(p, ITEM_E_LOOKUP);
     if (item->kind != JOB_KIND_REPLICA && !take(run, item->repository_uid, item->folder, true)) {
-        buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository", item->folder);
+        buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository",
+                   item->folder);
         return problem_is(p, ITEM_E_NAME_CONFLICT);
     }
     return true;
@@ -299,8 +306,8 @@ static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigne
 
 enum name_verdict { NAME_FREE, NAME_OURS, NAME_SKIP, NAME_BAD };
 
-static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *item, const struct hit **ret_hit,
-                                   unsigned *ret_number, struct problem *p)
+static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *item,
+                                   const struct hit **ret_hit, unsigned *ret_number, struct problem *p)
 {
     const struct plan_clone *clone = &run->plan->clones[slot];
     const struct hit *hit = name_holder(run, item->name, item->server_id);
@@ -308,7 +315,9 @@ static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *
     if (hit && hit->description && item_mark_matches(hit->description, run->id, slot))
         return NAME_OURS;
     if (hit && hit->unfinished) {
-        buf_printf(&p->text, "an earlier run of this state directory may have made '%s'; its outcome is not known yet", item->name);
+        buf_printf(&p->text,
+                   "an earlier run of this state directory may have made '%s'; its outcome is not known yet",
+                   item->name);
         problem_is(p, ITEM_E_NAME_IN_DOUBT);
         return NAME_BAD;
     }
@@ -319,14 +328,16 @@ static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *
     if (hit)
         buf_printf(&p->text, "a job named '%s' is there already (%s)", item->name, hit->job_id);
     else if (is_taken(run, item->server_id, item->name))
-        buf_printf(&p->text, "another clone of this plan has the name '%s' on backup server '%s'", item->name, item->server_name);
+        buf_printf(&p->text, "another clone of this plan has the name '%s' on backup server '%s'", item->name,
+                   item->server_name);
     else
         return NAME_FREE;
     problem_is(p, ITEM_E_NAME_CONFLICT);
     return NAME_BAD;
 }
 
-static bool bind_values(struct run *run, uint32_t slot, struct item *item, uint32_t *ret_source, struct problem *p)
+static bool bind_values(struct run *run, uint32_t slot, struct item *item, uint32_t *ret_source,
+                        struct problem *p)
 {
     struct plan_clone *clone = &run->plan->clones[slot];
     const char *text = NULL;

@@ -35,7 +35,8 @@ static uint64_t doubt_base(const struct backup_server *bs, const struct item *it
 }
 
 /* May a sweep that began at `at` prove this item absent? */
-static bool doubt_ripe(const struct server *server, const struct backup_server *bs, const struct item *item, uint64_t at)
+static bool doubt_ripe(const struct server *server, const struct backup_server *bs, const struct item *item,
+                       uint64_t at)
 {
     uint64_t settle = server->settings->settle_ms, base = doubt_base(bs, item);
     if (at < base + settle || bs->accepted_ms < base + settle / 2 || !bs->accepted_ms)
@@ -45,8 +46,8 @@ static bool doubt_ripe(const struct server *server, const struct backup_server *
     return server->orphans == 0 && (server->unlisted || server->listed_ms >= base + settle);
 }
 
-static bool doubt_hopeless(const struct server *server, const struct backup_server *bs, const struct item *item,
-                           uint64_t at)
+static bool doubt_hopeless(const struct server *server, const struct backup_server *bs,
+                           const struct item *item, uint64_t at)
 {
     return bs->refusals >= COLLECT_REFUSALS_MAX && at >= doubt_base(bs, item) + server->settings->settle_ms;
 }
@@ -79,9 +80,11 @@ static void doubt_absent(struct run *run, uint32_t slot, const struct item *item
     struct item_event event = {.kind = ITEM_EVENT_ABSENT, .no_more = run->no_more != ITEM_OK};
     if (!item->never_again && doubt_stranger(run->server, item)) {
         event = (struct item_event){.kind = ITEM_EVENT_REFUSED, .error = ITEM_E_NAME_CONFLICT};
-        event.message = arena_intern(run->plan->arena, "a job of that name without this item's mark is there now");
+        event.message =
+            arena_intern(run->plan->arena, "a job of that name without this item's mark is there now");
     } else if (item->never_again) {
-        event.message = arena_intern(run->plan->arena, "the task did not end in time and no job carries the mark");
+        event.message =
+            arena_intern(run->plan->arena, "the task did not end in time and no job carries the mark");
     } else {
         event.message = arena_intern(run->plan->arena, "the request was not carried out");
     }
@@ -104,7 +107,8 @@ static void doubt_judge(struct run *run, uint32_t slot)
         doubt_unsettled(run, slot, "not found, and the server refuses to collect: absence cannot be proven");
     } else if (server->sweep.proof && doubt_ripe(server, bs, item, at)) {
         if (server->mark_lost[item->kind])
-            doubt_unsettled(run, slot, "not found, but this server drops descriptions: absence cannot be proven");
+            doubt_unsettled(run, slot,
+                            "not found, but this server drops descriptions: absence cannot be proven");
         else
             doubt_absent(run, slot, item);
     }
@@ -147,7 +151,8 @@ static void doubt_orphan(struct exchange *e)
     if (exchange_fault(e) != FAULT_NONE || e->n_entities != 1)
         return; /* not readable yet: looked at again with the next list */
     const struct seen_entity *job = &e->entities[0];
-    struct run *run = item_mark_parse(job->description, run_id, &slot) ? engine_find_run(server->engine, run_id) : NULL;
+    struct run *run =
+        item_mark_parse(job->description, run_id, &slot) ? engine_find_run(server->engine, run_id) : NULL;
     if (!run || slot >= run->n) {
         owner->state = TASK_DONE; /* not ours */
         return;
@@ -160,7 +165,8 @@ static void doubt_orphan(struct exchange *e)
         return; /* another name: a sweep decides */
     struct buf uid = BUF_INIT(256);
     buf_printf(&uid, "urn:veeam:Job:%s", job->id);
-    struct item_event found = {.kind = ITEM_EVENT_FOUND, .job_uid = arena_str(run->plan->arena, buf_str(&uid))};
+    struct item_event found = {.kind = ITEM_EVENT_FOUND,
+                               .job_uid = arena_str(run->plan->arena, buf_str(&uid))};
     buf_done(&uid);
     engine_emit(server->engine, run, slot, &found);
     heap_push(&server->tidy, 0, place);
@@ -237,7 +243,8 @@ static void doubt_collect(struct server *server, uint32_t number)
 }
 
 /* Is a collection wanted for this item: one at once, one in the second half of its time? */
-static bool doubt_wants_collection(const struct server *server, const struct backup_server *bs, const struct item *item)
+static bool doubt_wants_collection(const struct server *server, const struct backup_server *bs,
+                                   const struct item *item)
 {
     uint64_t half = doubt_base(bs, item) + server->settings->settle_ms / 2;
     if (bs->accepted_ms < item->since_ms || !bs->accepted_ms)
@@ -297,7 +304,6 @@ void doubt_act(struct server *server)
         sweep_begin(server, wish.proof);
     sweep_act(server);
 }
-
 
 uint64_t doubt_due(const struct server *server)
 {

@@ -179,7 +179,8 @@ static void engine_write(struct engine *engine)
         engine->size_changes = n;
     }
     for (size_t i = 0; i < engine->n_batch; i++)
-        engine->changes[i] = (struct store_change){.run_id = engine->batch[i].run->id, .item = &engine->batch[i].next};
+        engine->changes[i] =
+            (struct store_change){.run_id = engine->batch[i].run->id, .item = &engine->batch[i].next};
     for (size_t i = 0; i < engine->n_batch_runs; i++) {
         struct run *run = engine->batch_runs[i];
         bool ended = run->state == RUN_SUCCEEDED || run->state == RUN_FAILED || run->state == RUN_CANCELLED;
@@ -235,7 +236,8 @@ static void engine_written(struct engine *engine)
     if (engine->write_error < 0) {
         if (!engine->failing_ms) {
             engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;
-            log_error("the state cannot be written: %s; nothing new is sent until it can", strerror(-engine->write_error));
+            log_error("the state cannot be written: %s; nothing new is sent until it can",
+                      strerror(-engine->write_error));
         }
         engine->failing_error = engine->write_error;
         engine->retry_ms = engine->now.mono_ms + STORE_RETRY_MS;
@@ -354,8 +356,8 @@ struct server_status engine_server_status(const struct engine *engine, const cha
 {
     for (const struct server *s = engine->servers; s; s = s->next)
         if (strcmp(s->settings->name, name) == 0)
-            return (struct server_status){s->trouble, s->unreachable_ms, s->message ? s->message : "", s->in_flight,
-                                          limit_now(&s->limit)};
+            return (struct server_status){s->trouble, s->unreachable_ms, s->message ? s->message : "",
+                                          s->in_flight, limit_now(&s->limit)};
     return (struct server_status){.message = ""};
 }
 

@@ -17,9 +17,9 @@
 
 #define CLOSING_SWEEPS_MAX 5
 #define NO_SLOT UINT32_MAX
-#define ANSWER_MAX ((size_t)1 << 20)  /* design note 13 */
+#define ANSWER_MAX ((size_t)1 << 20) /* design note 13 */
 #define LIST_MAX ((size_t)256 << 20)
-#define SEEN_MAX ((size_t)64 << 20)   /* what may be kept of one answer */
+#define SEEN_MAX ((size_t)64 << 20) /* what may be kept of one answer */
 #define PAGE_SIZE 500
 
 struct server;
@@ -28,11 +28,11 @@ struct run;
 /* ---- items ---- */
 
 struct slot {
-    struct item item;  /* as installed */
-    uint32_t pending;  /* 1 + place in the batch that is being made or written; 0: none */
-    uint32_t source;   /* index into run->sources, NO_SLOT: not bound */
+    struct item item; /* as installed */
+    uint32_t pending; /* 1 + place in the batch that is being made or written; 0: none */
+    uint32_t source;  /* index into run->sources, NO_SLOT: not bound */
     uint32_t prev, next;
-    bool asked;        /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    bool asked;           /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
     uint64_t progress_ms; /* RUNNING: a task accepted before it ended last */
 };
 
@@ -48,7 +48,7 @@ enum exchange_kind {
     EXCHANGE_LOGON,
     EXCHANGE_KEEPALIVE,
     EXCHANGE_LOGOFF,
-    EXCHANGE_SUBMIT,  /* per item; the only one that may not be repeated */
+    EXCHANGE_SUBMIT, /* per item; the only one that may not be repeated */
     EXCHANGE_TASKS,
     EXCHANGE_TASK,    /* per item: a task that the list lacks */
     EXCHANGE_TIDY,    /* deletes a finished task */
@@ -75,11 +75,11 @@ struct exchange {
     struct http_request request;
     struct exchange *prev, *next; /* of the server, or of the inbox once it has ended */
     struct server *server;
-    struct run *run;  /* SUBMIT, TASK, NAMES, SOURCE; LOOK of a first clone */
-    uint32_t number;  /* slot, source, page or backup server, by kind */
+    struct run *run; /* SUBMIT, TASK, NAMES, SOURCE; LOOK of a first clone */
+    uint32_t number; /* slot, source, page or backup server, by kind */
     enum exchange_kind kind;
     uint64_t started_ms;
-    uint64_t serial;  /* session it belongs to */
+    uint64_t serial; /* session it belongs to */
     struct buf path, body;
     /* the answer */
     struct api_reader *reader;
@@ -94,7 +94,7 @@ struct exchange {
     int status;
     int64_t retry_after_ms;
     char *token, *text;
-    char *sent_token; /* the server's may be replaced meanwhile */
+    char *sent_token;    /* the server's may be replaced meanwhile */
     const char *task_id; /* LOOK: the orphan; TIDY */
 };
 
@@ -127,7 +127,7 @@ struct want {
 /* A distinct source of a run. */
 struct source {
     const char *id, *name;
-    uint32_t server;     /* index into server->backup_servers */
+    uint32_t server; /* index into server->backup_servers */
     enum job_kind kind;
     enum { SOURCE_UNREAD, SOURCE_READING, SOURCE_READ, SOURCE_BAD } state;
     enum item_error error;
@@ -144,7 +144,15 @@ struct hit {
     bool unfinished;
 };
 
-enum run_phase { PHASE_JOBS, PHASE_RENAMES, PHASE_REPOSITORIES, PHASE_SOURCES, PHASE_CLONING, PHASE_CLOSING, PHASE_ENDED };
+enum run_phase {
+    PHASE_JOBS,
+    PHASE_RENAMES,
+    PHASE_REPOSITORIES,
+    PHASE_SOURCES,
+    PHASE_CLONING,
+    PHASE_CLOSING,
+    PHASE_ENDED
+};
 
 struct run {
     struct run *next;
@@ -159,34 +167,34 @@ struct run {
     uint64_t started_ms;
     struct slot *slots;
     size_t n;
-    size_t count[ITEM_STATE_COUNT]; /* as decided */
+    size_t count[ITEM_STATE_COUNT];          /* as decided */
     struct slots in_state[ITEM_STATE_COUNT]; /* as installed; QUEUED ones in their source's list instead */
     struct heap due;
     struct source *sources;
     size_t n_sources;
     struct table source_ids; /* to sources */
-    unsigned unsent;       /* SUBMITTING items that could not be sent */
-    uint32_t turn;         /* source that is asked first for a slot */
+    unsigned unsent;         /* SUBMITTING items that could not be sent */
+    uint32_t turn;           /* source that is asked first for a slot */
     unsigned failures;
     enum item_error no_more; /* why nothing more is sent; ITEM_OK: go on */
     /* resolving */
     struct want *jobs, *repositories;
     size_t n_jobs, n_repositories;
     struct table job_names, job_ids, repository_names, repository_ids; /* to wants */
-    struct table names;       /* wanted names: to 1 + hit, 0 while nobody has it */
+    struct table names; /* wanted names: to 1 + hit, 0 while nobody has it */
     struct hit *hits;
     size_t n_hits, size_hits;
-    struct table taken;       /* server/name and repository/folder of bound items */
+    struct table taken;                          /* server/name and repository/folder of bound items */
     const char **near_jobs, **near_repositories; /* names that look like missing ones */
     size_t n_near_jobs, n_near_repositories;
-    unsigned page, pages;     /* next page to ask for; pages in all as seen first */
+    unsigned page, pages; /* next page to ask for; pages in all as seen first */
     unsigned restarts;
-    unsigned asking;          /* requests under way */
-    uint64_t ask_ms;          /* not before: after a failure */
+    unsigned asking; /* requests under way */
+    uint64_t ask_ms; /* not before: after a failure */
     unsigned ask_failures;
     /* closing */
     unsigned closing_sweeps;
-    uint64_t closing_ms;      /* no sweep before */
+    uint64_t closing_ms; /* no sweep before */
 };
 
 /* ---- servers ---- */
@@ -195,9 +203,9 @@ struct backup_server {
     const char *id, *name;
     unsigned unfinished; /* tasks: SUBMITTING and RUNNING items */
     /* doubt */
-    uint64_t shown_ms;      /* the job list last showed a clone in doubt */
+    uint64_t shown_ms;              /* the job list last showed a clone in doubt */
     uint64_t asked_ms, accepted_ms; /* collections: asked for, accepted (its start), 0: never */
-    unsigned refusals;      /* of collections, in a row, that will not change */
+    unsigned refusals;              /* of collections, in a row, that will not change */
     bool asking;
     uint64_t ask_due_ms;
 };
@@ -214,13 +222,13 @@ struct sweep {
     bool active, asking;
     uint64_t started_ms, due_ms;
     unsigned page, pages, pass;
-    bool proof;            /* absence may be concluded from it: two passes when there are pages */
+    bool proof; /* absence may be concluded from it: two passes when there are pages */
     struct arena *arena;
     struct found *found;
     size_t n_found, size_found;
-    struct table marks;    /* to found */
+    struct table marks;     /* to found */
     struct table strangers; /* names of items in doubt that a job without their mark has */
-    unsigned finds;        /* looks since the last news, for their spacing */
+    unsigned finds;         /* looks since the last news, for their spacing */
 };
 
 struct server {
@@ -250,17 +258,17 @@ struct server {
         enum { TASK_OWNED, TASK_TIDY, TASK_DONE, TASK_ORPHAN, TASK_LOOKING } state;
         struct run *run;
         uint32_t slot;
-    } *task_owners;
+    } * task_owners;
     size_t n_task_owners, size_task_owners;
-    struct heap tidy;       /* places in task_owners to delete */
+    struct heap tidy; /* places in task_owners to delete */
     unsigned tidying;
     bool polling, unlisted; /* unlisted: GET /tasks is not served here */
     uint64_t unlisted_until_ms;
     unsigned poll_failures;
-    uint64_t poll_ms;       /* when the next poll is due */
-    uint64_t listed_ms;     /* start of the last whole list, 0: none in this session */
-    size_t orphans;         /* unfinished clone tasks without owner in it */
-    uint64_t task_ms;       /* how long tasks take, smoothed; 0: not known */
+    uint64_t poll_ms;   /* when the next poll is due */
+    uint64_t listed_ms; /* start of the last whole list, 0: none in this session */
+    size_t orphans;     /* unfinished clone tasks without owner in it */
+    uint64_t task_ms;   /* how long tasks take, smoothed; 0: not known */
     unsigned singles, looks;
     /* doubt */
     struct backup_server *backup_servers;
@@ -268,7 +276,7 @@ struct server {
     struct table backup_server_ids;
     size_t in_doubt;
     struct sweep sweep;
-    uint64_t doubt_ms;      /* when doubt is to be looked at again */
+    uint64_t doubt_ms; /* when doubt is to be looked at again */
     bool mark_lost[JOB_KIND_COUNT], read_back[JOB_KIND_COUNT];
 };
 

@@ -145,8 +145,9 @@ static int want_match(struct run *run, const struct plan_ref *ref, bool job, con
         return -ENOMEM;
     want->candidates = all;
     struct arena *arena = run->plan->arena;
-    all[want->n] = (struct candidate){arena_intern(arena, seen->id), arena_intern(arena, seen->name),
-                                      arena_intern(arena, seen->server_id), arena_intern(arena, seen->server_name)};
+    all[want->n] =
+        (struct candidate){arena_intern(arena, seen->id), arena_intern(arena, seen->name),
+                           arena_intern(arena, seen->server_id), arena_intern(arena, seen->server_name)};
     if (!all[want->n].id || !all[want->n].name || !all[want->n].server_id || !all[want->n].server_name)
         return -ENOMEM;
     want->n++;
@@ -234,7 +235,9 @@ static void resolve_source(struct run *run, const struct exchange *e, enum fault
     source->error = ITEM_E_SOURCE_NOT_CLONABLE;
     source->http = e->status;
     if (fault == FAULT_REFUSED) {
-        source->error = e->status == 404 ? ITEM_E_SOURCE_NOT_FOUND : e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_LOOKUP;
+        source->error = e->status == 404   ? ITEM_E_SOURCE_NOT_FOUND
+                        : e->status == 403 ? ITEM_E_ACCESS_DENIED
+                                           : ITEM_E_LOOKUP;
         buf_printf(&text, "the source job cannot be read: %s", exchange_text(e, arena));
     } else {
         const struct seen_entity *job = &e->entities[0];
@@ -288,8 +291,8 @@ static void resolve_ask_page(struct run *run)
     bool whole = run->resumed && run->phase != PHASE_REPOSITORIES;
     e->run = run;
     buf_printf(&e->path, "/api/query?type=%s%s&pageSize=%d&page=%u",
-               run->phase == PHASE_REPOSITORIES ? "Repository" : "Job", whole ? "&format=Entities" : "", PAGE_SIZE,
-               run->page);
+               run->phase == PHASE_REPOSITORIES ? "Repository" : "Job", whole ? "&format=Entities" : "",
+               PAGE_SIZE, run->page);
     if (exchange_start(e) == 0)
         run->asking++;
 }

@@ -211,10 +211,13 @@ static void run_check_limits(struct run *run)
 {
     unsigned stop = plan_stop_after(run->plan);
     uint64_t timeout = run->plan->run_timeout_ms;
-    if (run->no_more != ITEM_E_RUN_TIMEOUT && timeout && run->engine->now.mono_ms - run->started_ms >= timeout)
-        run_end_early(run, ITEM_E_RUN_TIMEOUT, "the run's time (timeouts.run) was over before it was started");
+    if (run->no_more != ITEM_E_RUN_TIMEOUT && timeout &&
+        run->engine->now.mono_ms - run->started_ms >= timeout)
+        run_end_early(run, ITEM_E_RUN_TIMEOUT,
+                      "the run's time (timeouts.run) was over before it was started");
     else if (run->no_more == ITEM_OK && stop && run->failures >= stop)
-        run_end_early(run, ITEM_E_STOPPED, "the run was stopped after too many failures (stop_after_failures)");
+        run_end_early(run, ITEM_E_STOPPED,
+                      "the run was stopped after too many failures (stop_after_failures)");
     if (run->no_more != ITEM_OK && run->count[ITEM_QUEUED]) { /* back in the queue since */
         struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = run->no_more};
         for (uint32_t i = 0; i < run->n; i++)
@@ -251,7 +254,8 @@ static void run_advance(struct run *run)
         run->closing_ms = run->engine->now.mono_ms;
     }
     bool installed = run->engine->n_batch == 0;
-    if (run->phase == PHASE_CLOSING && installed && (run_verified(run) || run->closing_sweeps >= CLOSING_SWEEPS_MAX))
+    if (run->phase == PHASE_CLOSING && installed &&
+        (run_verified(run) || run->closing_sweeps >= CLOSING_SWEEPS_MAX))
         run_end(run);
 }
 

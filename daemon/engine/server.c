@@ -26,7 +26,8 @@ uint32_t server_backup_server(struct server *server, const char *id, const char 
     if (!all)
         return NO_SLOT;
     server->backup_servers = all;
-    all[n] = (struct backup_server){.id = arena_intern(server->arena, id), .name = arena_intern(server->arena, name)};
+    all[n] = (struct backup_server){.id = arena_intern(server->arena, id),
+                                    .name = arena_intern(server->arena, name)};
     if (!all[n].id || !all[n].name || table_put(&server->backup_server_ids, all[n].id, (uint32_t)n) < 0)
         return NO_SLOT;
     return (uint32_t)server->n_backup_servers++;
@@ -47,7 +48,8 @@ static void server_fail(struct server *server, const struct exchange *e)
     if (!server->unreachable_ms) {
         server->unreachable_ms = now ? now : 1;
         server->probes = 0;
-        log_warning("server %s does not answer: %s", server->settings->name, server->message ? server->message : "");
+        log_warning("server %s does not answer: %s", server->settings->name,
+                    server->message ? server->message : "");
     }
     if (server->trouble == SERVER_FINE)
         server->trouble = SERVER_UNREACHABLE;
@@ -67,8 +69,9 @@ void server_note(struct server *server, const struct exchange *e, enum fault fau
         server->probe_ms = now + PROBE_MAX_MS;
     } else if (e->outcome == HTTP_ABORTED) {
         return;
-    } else if (fault == FAULT_UNSENT || (e->kind != EXCHANGE_SUBMIT && fault != FAULT_NONE && fault != FAULT_AUTH &&
-                                         fault != FAULT_REFUSED && fault != FAULT_BUSY)) {
+    } else if (fault == FAULT_UNSENT ||
+               (e->kind != EXCHANGE_SUBMIT && fault != FAULT_NONE && fault != FAULT_AUTH &&
+                fault != FAULT_REFUSED && fault != FAULT_BUSY)) {
         server_fail(server, e);
     } else if (fault != FAULT_LOST && fault != FAULT_GARBLED && fault != FAULT_SERVER) {
         if (server->unreachable_ms)
@@ -86,8 +89,8 @@ void server_note(struct server *server, const struct exchange *e, enum fault fau
 bool server_ready(const struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
-    return server->session.state == SESSION_OPEN && !server->engine->closing && now >= server->busy_until_ms &&
-           now >= server->probe_ms;
+    return server->session.state == SESSION_OPEN && !server->engine->closing &&
+           now >= server->busy_until_ms && now >= server->probe_ms;
 }
 
 /* ---- session ---- */
@@ -136,8 +139,9 @@ static void server_wrong(struct server *server, const char *why)
 static void server_logged_on(struct server *server, struct exchange *e)
 {
     if (!e->token || e->doc.kind != API_DOC_LOGON || !*e->doc.session_id) {
-        server_wrong(server, "the logon was answered without a session: is the URL that of the Enterprise Manager "
-                             "REST API (default port 9398), not of its web page?");
+        server_wrong(server,
+                     "the logon was answered without a session: is the URL that of the Enterprise Manager "
+                     "REST API (default port 9398), not of its web page?");
         return;
     }
     server_forget_token(server);

@@ -42,7 +42,8 @@ static struct slots *slot_list(struct run *run, uint32_t slot)
 void slot_enlist(struct run *run, uint32_t slot, uint64_t now_ms)
 {
     struct slot *s = &run->slots[slot];
-    if (s->item.state == ITEM_QUEUED && s->item.due_ms > now_ms && heap_push(&run->due, s->item.due_ms, slot) == 0)
+    if (s->item.state == ITEM_QUEUED && s->item.due_ms > now_ms &&
+        heap_push(&run->due, s->item.due_ms, slot) == 0)
         return;
     if (s->item.state == ITEM_QUEUED)
         s->item.due_ms = 0;

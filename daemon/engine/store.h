@@ -20,8 +20,8 @@ struct store_change {
 };
 
 struct store {
-    /* Writes all changes in one transaction, durably, one batch at a time; calls on_done once, never before it
-     * returns: 0, or a negative errno, after which the batch may be on disk all the same. */
+    /* Writes all changes in one transaction, durably, one batch at a time; calls on_done once, never before
+     * it returns: 0, or a negative errno, after which the batch may be on disk all the same. */
     void (*commit)(struct store *store, const struct store_change *changes, size_t n,
                    void (*on_done)(int error, void *data), void *data);
 };

@@ -170,8 +170,8 @@ void submit_reply(struct exchange *e)
     else if (fault == FAULT_BUSY || fault == FAULT_SERVER || fault == FAULT_LOST)
         limit_bad(&server->limit, server->engine->now.mono_ms);
     if (event.kind == ITEM_EVENT_LOST)
-        log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else", e->run->id,
-                    e->number, exchange_text(e, e->arena));
+        log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else",
+                    e->run->id, e->number, exchange_text(e, e->arena));
     engine_emit(server->engine, e->run, e->number, &event);
     if (event.kind == ITEM_EVENT_ACCEPTED)
         watch_owner(server, event.task_id, e->run, e->number);

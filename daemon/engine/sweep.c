@@ -36,7 +36,8 @@ static int sweep_names(struct server *server)
 {
     for (struct run *run = server->engine->runs; run; run = run->next) {
         uint32_t at = run->in_state[ITEM_IN_DOUBT].first;
-        for (size_t n = run->server == server ? run->in_state[ITEM_IN_DOUBT].n : 0; n > 0; n--, at = run->slots[at].next)
+        for (size_t n = run->server == server ? run->in_state[ITEM_IN_DOUBT].n : 0; n > 0;
+             n--, at = run->slots[at].next)
             if (table_put(&server->sweep.strangers, run->slots[at].item.name, 0) < 0)
                 return -1;
     }
@@ -92,7 +93,8 @@ static struct found *sweep_found(struct sweep *sweep, const char *mark)
     return found;
 }
 
-static void sweep_verify(struct run *run, uint32_t slot, const struct item *item, const struct seen_entity *job)
+static void sweep_verify(struct run *run, uint32_t slot, const struct item *item,
+                         const struct seen_entity *job)
 {
     const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
     struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
@@ -114,7 +116,8 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
     if (item->state == ITEM_SUCCEEDED)
         sweep_verify(run, slot, item, job);
     bool late = item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT;
-    if ((item->state != ITEM_IN_DOUBT && !late) || !item->server_id || strcmp(item->server_id, job->server_id) != 0)
+    if ((item->state != ITEM_IN_DOUBT && !late) || !item->server_id ||
+        strcmp(item->server_id, job->server_id) != 0)
         return true;
     item_mark(mark, run_id, slot);
     struct found *found = sweep_found(&server->sweep, mark);
@@ -123,7 +126,8 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
     found->run = run;
     found->slot = slot;
     bool exact = strcmp(item->name, job->name) == 0;
-    bool again = found->job_id && strcmp(found->job_id, job->id) == 0; /* second pass, or a page that shifted */
+    bool again =
+        found->job_id && strcmp(found->job_id, job->id) == 0; /* second pass, or a page that shifted */
     if (!again && exact)
         found->exact++;
     else if (!again)
@@ -157,7 +161,8 @@ static void sweep_end(struct server *server)
         if (found->exact > 1 || (found->exact == 0 && found->other > 1)) {
             event.kind = ITEM_EVENT_UNSETTLED;
             event.error = ITEM_E_UNSETTLED;
-            event.message = arena_intern(found->run->plan->arena, "several jobs carry this item's mark; see which is wanted");
+            event.message = arena_intern(found->run->plan->arena,
+                                         "several jobs carry this item's mark; see which is wanted");
         }
         uint32_t bs = item->server_id ? table_get(&server->backup_server_ids, item->server_id) : TABLE_NONE;
         if (bs != TABLE_NONE)

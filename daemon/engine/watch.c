@@ -7,7 +7,7 @@
 #include "engine/parts.h"
 
 #define SINGLES_MAX 8
-#define TIDY_MAX 8
+#define TIDY_MIN 8 /* at once; more when the server bears more */
 #define POLL_FAILURES_MAX 3
 #define UNLISTED_MS 60000 /* then the list is tried again */
 
@@ -232,9 +232,16 @@ void watch_reply(struct exchange *e)
 
 /* ---- acting ---- */
 
+static unsigned tidy_max(const struct server *server)
+{
+    unsigned limit = limit_now(&server->limit);
+    return limit > TIDY_MIN ? limit : TIDY_MIN;
+}
+
+/* As many as clones are sent at once, or the list would grow faster than it is tidied. */
 static void watch_tidy(struct server *server)
 {
-    while (server->tidy.n && server->tidying < TIDY_MAX) {
+    while (server->tidy.n && server->tidying < tidy_max(server)) {
         struct task_owner *owner = &server->task_owners[heap_pop(&server->tidy).value];
         owner->state = TASK_DONE;
         struct exchange *e = exchange_new(server, EXCHANGE_TIDY, HTTP_DELETE);
@@ -266,7 +273,8 @@ static void watch_poll_singly(struct server *server)
 {
     for (struct run *run = server->engine->runs; run; run = run->next) {
         uint32_t at = run->in_state[ITEM_RUNNING].first;
-        for (size_t n = run->server == server ? run->in_state[ITEM_RUNNING].n : 0; n > 0; n--, at = run->slots[at].next)
+        for (size_t n = run->server == server ? run->in_state[ITEM_RUNNING].n : 0; n > 0;
+             n--, at = run->slots[at].next)
             if (!run->slots[at].pending)
                 ask_single(server, run, at);
     }
@@ -291,7 +299,7 @@ void watch_act(struct server *server)
 
 uint64_t watch_due(const struct server *server)
 {
-    if (server->tidy.n && server->tidying < TIDY_MAX)
+    if (server->tidy.n && server->tidying < tidy_max(server))
         return 0;
     return !server->polling && watch_running(server) ? server->poll_ms : INSTANT_NEVER;
 }

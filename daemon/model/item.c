@@ -6,9 +6,9 @@
 #include "base/rng.h"
 
 static const char *const state_names[ITEM_STATE_COUNT] = {
-    [ITEM_QUEUED] = "queued",       [ITEM_SUBMITTING] = "submitting", [ITEM_IN_DOUBT] = "in-doubt",
-    [ITEM_RUNNING] = "running",     [ITEM_SUCCEEDED] = "succeeded",   [ITEM_SKIPPED] = "skipped",
-    [ITEM_FAILED] = "failed",       [ITEM_CANCELLED] = "cancelled",   [ITEM_UNKNOWN] = "unknown",
+    [ITEM_QUEUED] = "queued",   [ITEM_SUBMITTING] = "submitting", [ITEM_IN_DOUBT] = "in-doubt",
+    [ITEM_RUNNING] = "running", [ITEM_SUCCEEDED] = "succeeded",   [ITEM_SKIPPED] = "skipped",
+    [ITEM_FAILED] = "failed",   [ITEM_CANCELLED] = "cancelled",   [ITEM_UNKNOWN] = "unknown",
 };
 
 static const char *const error_names[ITEM_ERROR_COUNT] = {
@@ -228,8 +228,9 @@ static bool step_final(const struct step *s)
     return false;
 }
 
-struct item item_step(const struct item *item, const struct item_event *event, const struct retry_policy *policy,
-                      struct instant now, struct rng *rng, bool *ret_changed)
+struct item item_step(const struct item *item, const struct item_event *event,
+                      const struct retry_policy *policy, struct instant now, struct rng *rng,
+                      bool *ret_changed)
 {
     struct item next = *item;
     struct step s = {&next, event, policy, now, rng};
@@ -284,7 +285,8 @@ bool item_mark_parse(const char *description, char ret_run[27], uint32_t *ret_in
         return false;
     char run[27] = "";
     unsigned index = 0;
-    if (sscanf(last, "[jobclone:%26[0-9A-Z]/%u", run, &index) != 2 || !item_mark_matches(description, run, index))
+    if (sscanf(last, "[jobclone:%26[0-9A-Z]/%u", run, &index) != 2 ||
+        !item_mark_matches(description, run, index))
         return false;
     memcpy(ret_run, run, sizeof(run));
     *ret_index = index;

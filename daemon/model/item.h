@@ -95,9 +95,9 @@ struct item {
     uint64_t due_ms;   /* QUEUED: not before */
 };
 
-const char *item_state_name(enum item_state state);   /* the machine's own words */
-const char *item_result_name(enum item_state state);  /* the words of results: in doubt is "running" */
-const char *item_error_name(enum item_error error);   /* "task_failed"; "" for ITEM_OK */
+const char *item_state_name(enum item_state state);  /* the machine's own words */
+const char *item_result_name(enum item_state state); /* the words of results: in doubt is "running" */
+const char *item_error_name(enum item_error error);  /* "task_failed"; "" for ITEM_OK */
 bool item_state_final(enum item_state state);
 
 enum item_wish { ITEM_WISH_NONE, ITEM_WISH_SUBMIT, ITEM_WISH_WATCH, ITEM_WISH_RESOLVE };
@@ -126,13 +126,13 @@ enum item_event_kind {
 
 struct item_event {
     enum item_event_kind kind;
-    enum item_error error;   /* REFUSED, FAIL, CANCEL, UNSETTLED */
-    int http;                /* REFUSED, LOST: status or 0 */
-    uint64_t wait_ms;        /* BUSY: Retry-After, or 0 */
+    enum item_error error;            /* REFUSED, FAIL, CANCEL, UNSETTLED */
+    int http;                         /* REFUSED, LOST: status or 0 */
+    uint64_t wait_ms;                 /* BUSY: Retry-After, or 0 */
     const char *session_id, *task_id; /* ACCEPTED */
-    const char *job_uid;     /* TASK_OK, FOUND, SKIP; may be NULL for TASK_OK */
-    const char *message;     /* in the run's arena, or NULL */
-    bool no_more;            /* ABSENT, TASK_FAILED: the run sends nothing more (cancelled) */
+    const char *job_uid;              /* TASK_OK, FOUND, SKIP; may be NULL for TASK_OK */
+    const char *message;              /* in the run's arena, or NULL */
+    bool no_more;                     /* ABSENT, TASK_FAILED: the run sends nothing more (cancelled) */
 };
 
 struct retry_policy {
@@ -148,8 +148,9 @@ uint64_t retry_wait(const struct retry_policy *policy, unsigned attempts, struct
 
 /* The next value of an item. Pure. An event that does not fit the state
  * (a late answer, a second cancel) changes nothing: *ret_changed tells. */
-struct item item_step(const struct item *item, const struct item_event *event, const struct retry_policy *policy,
-                      struct instant now, struct rng *rng, bool *ret_changed);
+struct item item_step(const struct item *item, const struct item_event *event,
+                      const struct retry_policy *policy, struct instant now, struct rng *rng,
+                      bool *ret_changed);
 
 /* Writes the mark "[jobclone:RUN/INDEX]" (wire reference 8.4; contract 3). */
 #define ITEM_MARK_MAX 64

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-static const char *const names[JOB_KIND_COUNT] = {"", "Backup", "Replica", "BackupCopy", "ImmediateBackupCopy"};
+static const char *const names[JOB_KIND_COUNT] = {"", "Backup", "Replica", "BackupCopy",
+                                                  "ImmediateBackupCopy"};
 
 const char *job_kind_name(enum job_kind kind)
 {

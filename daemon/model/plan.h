@@ -26,19 +26,20 @@ struct plan_ref {
  * which only ${source.name} is left, to be filled by plan_clone_fill_source. */
 struct plan_clone {
     struct plan_ref source;
-    struct plan_ref repository;  /* PLAN_REF_NONE where not given */
-    const char *backup_server;   /* name, or NULL */
+    struct plan_ref repository; /* PLAN_REF_NONE where not given */
+    const char *backup_server;  /* name, or NULL */
     const char *name;
-    const char *folder;          /* as given, or NULL: derived from the name */
-    const char *file;            /* as given, or NULL: derived from the name */
-    const char *vm_suffix;       /* or NULL */
-    const char *description;     /* without the mark; NULL when there is none */
+    const char *folder;      /* as given, or NULL: derived from the name */
+    const char *file;        /* as given, or NULL: derived from the name */
+    const char *vm_suffix;   /* or NULL */
+    const char *description; /* without the mark; NULL when there is none */
     enum on_conflict on_conflict;
-    enum job_kind kind;          /* asserted by `kind:`, else JOB_KIND_UNKNOWN */
+    enum job_kind kind; /* asserted by `kind:`, else JOB_KIND_UNKNOWN */
     bool late;
-    bool own_folder, own_file, own_vm_suffix, own_repository; /* given on the clone itself, not by `defaults`:
-                                                                 then a kind that lacks the field is an error */
-    unsigned line, column;       /* where the clone stands in the plan */
+    bool own_folder, own_file, own_vm_suffix,
+        own_repository;    /* given on the clone itself, not by `defaults`:
+                              then a kind that lacks the field is an error */
+    unsigned line, column; /* where the clone stands in the plan */
 };
 
 struct plan_window {
@@ -48,19 +49,19 @@ struct plan_window {
 };
 
 struct plan {
-    struct arena *arena;       /* owns all strings */
-    const char *file;          /* as it was called */
+    struct arena *arena; /* owns all strings */
+    const char *file;    /* as it was called */
     const char *name;
     const char *server;
-    const char *description;   /* or NULL */
+    const char *description; /* or NULL */
     struct plan_window window;
-    unsigned in_flight;        /* 0: the server's limit alone */
-    unsigned stop_failures;    /* stop after so many failures; 0: never */
-    unsigned stop_percent;     /* or after this share of the items; 0: never */
-    unsigned attempts;         /* tries in all, at least 1 */
+    unsigned in_flight;     /* 0: the server's limit alone */
+    unsigned stop_failures; /* stop after so many failures; 0: never */
+    unsigned stop_percent;  /* or after this share of the items; 0: never */
+    unsigned attempts;      /* tries in all, at least 1 */
     uint64_t retry_initial_ms, retry_max_ms;
     uint64_t task_timeout_ms;
-    uint64_t run_timeout_ms;   /* 0: none */
+    uint64_t run_timeout_ms; /* 0: none */
     struct plan_clone *clones;
     size_t n_clones;
 };

@@ -9,13 +9,13 @@
 enum settings_format { SETTINGS_FORMAT_XML, SETTINGS_FORMAT_JSON };
 
 struct server_settings {
-    char *name;       /* key under `servers` */
-    char *url;        /* https://HOST[:PORT], no path, no trailing slash */
+    char *name; /* key under `servers` */
+    char *url;  /* https://HOST[:PORT], no path, no trailing slash */
     char *username;
     char *password_credential; /* a file of that name in $CREDENTIALS_DIRECTORY, or NULL */
     char *password_file;       /* absolute path, or NULL; exactly one of the two is set */
-    char *ca_file;    /* absolute path, or NULL: the system's store */
-    char *pin;        /* "sha256//BASE64[;sha256//...]" or NULL */
+    char *ca_file;             /* absolute path, or NULL: the system's store */
+    char *pin;                 /* "sha256//BASE64[;sha256//...]" or NULL */
     bool verify;
     char *api_version; /* "latest", "v1_5", ... */
     enum settings_format format;

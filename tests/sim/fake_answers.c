@@ -19,13 +19,15 @@ void answer_task(const struct world *world, int task, struct buf *ret, bool root
     bool ended = t->end_ms <= world->now_ms, made = t->job >= 0;
     buf_printf(ret, "<Task Href=\"" BASE "/tasks/task-%d\" Type=\"Task\"%s><Links>", task, root ? NS : "");
     if (ended && made)
-        buf_printf(ret, "<Link Href=\"" BASE "/jobs/%s?format=Entity\" Name=\"cloned\" Type=\"Job\" Rel=\"Related\"/>",
+        buf_printf(ret,
+                   "<Link Href=\"" BASE
+                   "/jobs/%s?format=Entity\" Name=\"cloned\" Type=\"Job\" Rel=\"Related\"/>",
                    world->jobs[t->job].id);
     buf_printf(ret, "</Links><TaskId>task-%d</TaskId><State>%s</State><Operation>%s</Operation>", task,
                ended ? "Finished" : "Running", t->clone ? "CloneJob" : "CollectingBackupServer");
     if (ended)
-        buf_printf(ret, "<Result Success=\"%s\"><Message>%s</Message></Result>", made || !t->clone ? "true" : "false",
-                   made || !t->clone ? "Ok" : "it failed");
+        buf_printf(ret, "<Result Success=\"%s\"><Message>%s</Message></Result>",
+                   made || !t->clone ? "true" : "false", made || !t->clone ? "Ok" : "it failed");
     buf_add_str(ret, "</Task>");
 }
 
@@ -40,21 +42,24 @@ void answer_tasks(const struct world *world, struct buf *ret)
 
 void answer_job(const struct sim_job *job, struct buf *ret, bool root)
 {
-    buf_printf(ret,
-               "<Job Href=\"" BASE "/jobs/%s?format=Entity\" Type=\"Job\" Name=\"%s\" UID=\"urn:veeam:Job:%s\"%s>"
-               "<Links><Link Href=\"" BASE "/backupServers/%s\" Name=\"vbr\" Type=\"BackupServerReference\" Rel=\"Up\"/>"
-               "<Link Href=\"" BASE "/jobs/%s?action=clone\" Rel=\"Clone\"/></Links>"
-               "<JobType>%s</JobType><Description>%s</Description></Job>",
-               job->id, job->name, job->id, root ? NS : "", job->server, job->id, job->type, job->description);
+    buf_printf(
+        ret,
+        "<Job Href=\"" BASE "/jobs/%s?format=Entity\" Type=\"Job\" Name=\"%s\" UID=\"urn:veeam:Job:%s\"%s>"
+        "<Links><Link Href=\"" BASE
+        "/backupServers/%s\" Name=\"vbr\" Type=\"BackupServerReference\" Rel=\"Up\"/>"
+        "<Link Href=\"" BASE "/jobs/%s?action=clone\" Rel=\"Clone\"/></Links>"
+        "<JobType>%s</JobType><Description>%s</Description></Job>",
+        job->id, job->name, job->id, root ? NS : "", job->server, job->id, job->type, job->description);
 }
 
 static void answer_job_ref(const struct sim_job *job, struct buf *ret)
 {
-    buf_printf(ret,
-               "<Ref UID=\"urn:veeam:Job:%s\" Name=\"%s\" Href=\"" BASE "/jobs/%s\" Type=\"JobReference\"><Links>"
-               "<Link Href=\"" BASE "/backupServers/%s\" Name=\"vbr\" Type=\"BackupServerReference\" Rel=\"Up\"/>"
-               "</Links></Ref>",
-               job->id, job->name, job->id, job->server);
+    buf_printf(
+        ret,
+        "<Ref UID=\"urn:veeam:Job:%s\" Name=\"%s\" Href=\"" BASE "/jobs/%s\" Type=\"JobReference\"><Links>"
+        "<Link Href=\"" BASE "/backupServers/%s\" Name=\"vbr\" Type=\"BackupServerReference\" Rel=\"Up\"/>"
+        "</Links></Ref>",
+        job->id, job->name, job->id, job->server);
 }
 
 void answer_jobs(const struct world *world, bool entities, unsigned page, struct buf *ret)
@@ -92,7 +97,8 @@ void answer_repositories(struct buf *ret)
 void answer_logon(const struct world *world, struct buf *ret)
 {
     buf_printf(ret,
-               "<LogonSession" NS "><Links><Link Href=\"" BASE "/jobs\" Type=\"JobReferenceList\" Rel=\"Down\"/></Links>"
+               "<LogonSession" NS "><Links><Link Href=\"" BASE
+               "/jobs\" Type=\"JobReferenceList\" Rel=\"Down\"/></Links>"
                "<UserName>sim</UserName><SessionId>cccccccc-0000-0000-0000-%012u</SessionId></LogonSession>",
                world->session);
 }

@@ -6,7 +6,18 @@
 #include "base/buf.h"
 #include "world.h"
 
-enum spoil { SPOIL_NONE, SPOIL_UNSENT, SPOIL_REQUEST_LOST, SPOIL_REPLY_LOST, SPOIL_LATE, SPOIL_500_BEFORE, SPOIL_500_AFTER, SPOIL_503, SPOIL_429, SPOIL_GARBLED };
+enum spoil {
+    SPOIL_NONE,
+    SPOIL_UNSENT,
+    SPOIL_REQUEST_LOST,
+    SPOIL_REPLY_LOST,
+    SPOIL_LATE,
+    SPOIL_500_BEFORE,
+    SPOIL_500_AFTER,
+    SPOIL_503,
+    SPOIL_429,
+    SPOIL_GARBLED
+};
 
 /* One request on its way; the strings are copies, since the engine may crash meanwhile. */
 struct flight {
@@ -38,7 +49,8 @@ static void flight_reply(struct world *world, void *data)
                                    .session = f->session[0] ? f->session : NULL,
                                    .retry_after_ms = -1,
                                    .error = f->outcome == HTTP_ANSWERED ? "" : "simulated"};
-        world->doubts += clone && (reply.outcome == HTTP_LOST || f->status >= 500 || f->spoil == SPOIL_GARBLED);
+        world->doubts +=
+            clone && (reply.outcome == HTTP_LOST || f->status >= 500 || f->spoil == SPOIL_GARBLED);
         world_say(world, "answer to %s: outcome %d status %d", f->path, (int)reply.outcome, f->status);
         f->request->on_reply(f->request, &reply, f->request->user);
     }
@@ -86,7 +98,8 @@ static int take_effect(struct world *world, const char *path, const char *body)
     struct sim_task *task = &world->tasks[world->n_tasks];
     *task = (struct sim_task){.session = world->session, .job = -1, .clone = true};
     task->end_ms = world->now_ms + 500 + rng_below(&world->rng, 59000);
-    bool hangs = world_chance(world, 10); /* and fails in the end: `settle` promises no more than the longest clone */
+    bool hangs =
+        world_chance(world, 10); /* and fails in the end: `settle` promises no more than the longest clone */
     if (hangs)
         task->end_ms += 3 * 3600 * 1000;
     if (!hangs && !world_chance(world, 60)) {
@@ -135,8 +148,8 @@ static void tasks_settle(struct world *world)
 {
     for (int i = 0; i < world->n_tasks; i++) {
         struct sim_task *t = &world->tasks[i];
-        if (t->job >= 0 && t->end_ms <= world->now_ms && t->session == world->session && world->session_open &&
-            !world->jobs[t->job].visible_ms)
+        if (t->job >= 0 && t->end_ms <= world->now_ms && t->session == world->session &&
+            world->session_open && !world->jobs[t->job].visible_ms)
             world->jobs[t->job].visible_ms = t->end_ms ? t->end_ms : 1;
     }
 }
@@ -160,8 +173,8 @@ static void serve_clone(struct world *world, struct flight *f)
     const char *slash = strrchr(description, '/');
     if (slash)
         sscanf(slash, "/%u", &index);
-    if (f->life == world->life && (index >= world->n_items || !world->stored[index] ||
-                                   world->rows[index].state != ITEM_SUBMITTING))
+    if (f->life == world->life &&
+        (index >= world->n_items || !world->stored[index] || world->rows[index].state != ITEM_SUBMITTING))
         world_fail(world, "item %u: its request left before it was stored", index);
     int task = take_effect(world, f->path, f->body);
     f->status = 202;
@@ -175,8 +188,10 @@ static void serve_task(struct world *world, struct flight *f)
     struct sim_task *t = id >= 0 && id < world->n_tasks ? &world->tasks[id] : NULL;
     if (!t || t->deleted || t->session != world->session) {
         f->status = 500;
-        buf_printf(&f->answer, "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"There is no backup task with id "
-                               "[task-%d] in current rest session\" StatusCode=\"500\"/>", id);
+        buf_printf(&f->answer,
+                   "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"There is no backup task with id "
+                   "[task-%d] in current rest session\" StatusCode=\"500\"/>",
+                   id);
     } else if (f->method == HTTP_DELETE) {
         if (t->end_ms > world->now_ms)
             world_fail(world, "task-%d was deleted while it ran", id);
@@ -206,7 +221,8 @@ static void serve_query(struct world *world, struct flight *f)
     if (strstr(f->path, "type=Repository"))
         answer_repositories(&f->answer);
     else
-        answer_jobs(world, strstr(f->path, "format=Entities") != NULL, page ? (unsigned)atoi(page + 6) : 1, &f->answer);
+        answer_jobs(world, strstr(f->path, "format=Entities") != NULL, page ? (unsigned)atoi(page + 6) : 1,
+                    &f->answer);
 }
 
 static void serve(struct world *world, struct flight *f)
@@ -302,7 +318,11 @@ static int fake_start(struct http *http, struct http_request *request)
     request->port = f;
     bool clone = strstr(f->path, "action=clone") != NULL;
     world->requests++;
-    world_say(world, "%s %s", request->method == HTTP_GET ? "GET" : request->method == HTTP_POST ? "POST" : "DELETE", f->path);
+    world_say(world, "%s %s",
+              request->method == HTTP_GET    ? "GET"
+              : request->method == HTTP_POST ? "POST"
+                                             : "DELETE",
+              f->path);
     world->in_flight++;
     world->clones_in_flight += clone;
     if (world->clones_in_flight > world->server.in_flight_max)

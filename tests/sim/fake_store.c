@@ -69,7 +69,8 @@ static void fake_commit_start(struct store *store, const struct store_change *ch
     struct fake_commit *commit = calloc(1, sizeof(*commit));
     if (!commit)
         abort();
-    *commit = (struct fake_commit){world, world->life, changes, n, on_done, data, world_chance(world, 20), false};
+    *commit =
+        (struct fake_commit){world, world->life, changes, n, on_done, data, world_chance(world, 20), false};
     uint64_t takes = 1 + rng_below(&world->rng, 20);
     commit->written = commit->fails && rng_chance(&world->rng, 500); /* failed for good: not on disk */
     world_at(world, world->now_ms + takes, commit_write, commit);

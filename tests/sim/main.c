@@ -36,8 +36,9 @@ static void on_transition(const char *run_id, const struct item *from, const str
     struct world *world = data;
     const struct item *row = &world->rows[to->index];
     (void)run_id;
-    world_say(world, "item %u: %s -> %s (attempt %u)%s%s", to->index, item_state_name(from->state), item_state_name(to->state),
-              to->attempts, to->message ? ": " : "", to->message ? to->message : "");
+    world_say(world, "item %u: %s -> %s (attempt %u)%s%s", to->index, item_state_name(from->state),
+              item_state_name(to->state), to->attempts, to->message ? ": " : "",
+              to->message ? to->message : "");
     if (!world->stored[to->index] || row->state != to->state || row->attempts != to->attempts ||
         !same(row->task_id, to->task_id) || !same(row->job_uid, to->job_uid))
         world_fail(world, "item %u: memory and store differ", to->index);
@@ -52,14 +53,22 @@ static struct plan *make_plan(const struct world *world)
     struct plan_clone *clones = calloc(world->n_items, sizeof(*clones));
     if (!plan || !arena || !clones)
         abort();
-    *plan = (struct plan){.arena = arena, .file = "sim", .name = "sim", .server = "sim", .attempts = 6,
-                          .retry_initial_ms = 2000, .retry_max_ms = 120000, .task_timeout_ms = 1800000,
-                          .clones = clones, .n_clones = world->n_items};
+    *plan = (struct plan){.arena = arena,
+                          .file = "sim",
+                          .name = "sim",
+                          .server = "sim",
+                          .attempts = 6,
+                          .retry_initial_ms = 2000,
+                          .retry_max_ms = 120000,
+                          .task_timeout_ms = 1800000,
+                          .clones = clones,
+                          .n_clones = world->n_items};
     for (size_t i = 0; i < world->n_items; i++) {
         char text[32];
         snprintf(text, sizeof(text), "T%zu", i % 4);
         clones[i] = (struct plan_clone){.source = {PLAN_REF_NAME, arena_intern(arena, text)},
-                                        .repository = {PLAN_REF_NAME, "Repo"}, .vm_suffix = "_s"};
+                                        .repository = {PLAN_REF_NAME, "Repo"},
+                                        .vm_suffix = "_s"};
         snprintf(text, sizeof(text), "Clone %zu", i);
         clones[i].name = arena_intern(arena, text);
     }
@@ -74,8 +83,11 @@ static void daemon_start(struct world *world)
     for (size_t i = 0; i < world->n_items; i++)
         if (world->stored[i])
             stored[n++] = world->rows[i];
-    struct engine_run_options options = {.id = SIM_RUN_ID, .plan = make_plan(world), .resumed = world->life > 0,
-                                         .stored = stored, .n_stored = n};
+    struct engine_run_options options = {.id = SIM_RUN_ID,
+                                         .plan = make_plan(world),
+                                         .resumed = world->life > 0,
+                                         .stored = stored,
+                                         .n_stored = n};
     world->engine = engine_new(&config);
     world->in_flight = world->clones_in_flight = world->logons_in_flight = 0;
     if (!world->engine || engine_add_server(world->engine, &world->server, &world->http, &api_xml) < 0 ||
@@ -146,10 +158,13 @@ static void check_item(struct world *world, uint32_t index)
     bool late = item->error == ITEM_E_TASK_TIMEOUT;
     if (!item_state_final(item->state))
         world_fail(world, "item %u ended as %s", index, item_state_name(item->state));
-    if (item->state == ITEM_SUCCEEDED && (clones != 1 || !item->job_uid || strcmp(strrchr(item->job_uid, ':') + 1, id) != 0))
-        world_fail(world, "item %u is called succeeded: %d clones, uid %s", index, clones, item->job_uid ? item->job_uid : "-");
+    if (item->state == ITEM_SUCCEEDED &&
+        (clones != 1 || !item->job_uid || strcmp(strrchr(item->job_uid, ':') + 1, id) != 0))
+        world_fail(world, "item %u is called succeeded: %d clones, uid %s", index, clones,
+                   item->job_uid ? item->job_uid : "-");
     if (item->state != ITEM_SUCCEEDED && clones && !late && item->state != ITEM_UNKNOWN)
-        world_fail(world, "item %u is called %s but %d clones are there", index, item_state_name(item->state), clones);
+        world_fail(world, "item %u is called %s but %d clones are there", index, item_state_name(item->state),
+                   clones);
     if (item->state == ITEM_UNKNOWN)
         world_fail(world, "item %u is unknown though everything could be asked", index);
 }
@@ -189,12 +204,20 @@ static bool run_seed(uint64_t seed, bool verbose, struct world *totals)
         abort();
     world->seed = seed;
     world->rng.state = seed * 0x2545f4914f6cdd1dULL + 1;
-    world->settings = (struct sim_settings){.faults = seed != 0, .verbose = verbose,
-                                            .faults_until_ms = 60000 + rng_below(&world->rng, 1200000)};
+    world->settings = (struct sim_settings){
+        .faults = seed != 0, .verbose = verbose, .faults_until_ms = 60000 + rng_below(&world->rng, 1200000)};
     world->n_items = 1 + rng_below(&world->rng, SIM_ITEMS_MAX);
-    world->server = (struct server_settings){.name = (char[]){"sim"}, .username = (char[]){"sim"}, .api_version = (char[]){"latest"},
-        .in_flight_initial = 2, .in_flight_max = 6, .tasks_max = 10, .poll_interval_ms = 100, .poll_max_ms = 10000,
-        .settle_ms = 1200000, .keepalive_ms = 300000, .in_flight_per_source = (unsigned)rng_below(&world->rng, 3)};
+    world->server = (struct server_settings){.name = (char[]){"sim"},
+                                             .username = (char[]){"sim"},
+                                             .api_version = (char[]){"latest"},
+                                             .in_flight_initial = 2,
+                                             .in_flight_max = 6,
+                                             .tasks_max = 10,
+                                             .poll_interval_ms = 100,
+                                             .poll_max_ms = 10000,
+                                             .settle_ms = 1200000,
+                                             .keepalive_ms = 300000,
+                                             .in_flight_per_source = (unsigned)rng_below(&world->rng, 3)};
     fake_store_init(world);
     fake_server_init(world);
     daemon_start(world);
@@ -249,7 +272,8 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (uint64_t seed = first; seed < first + n && failed < 10; seed++)
         failed += !run_seed(seed, verbose, totals);
-    printf("%llu seeds, %u crashes, %u lost sessions, %u clone requests of unknown outcome, %u requests, %llu failed\n",
+    printf("%llu seeds, %u crashes, %u lost sessions, %u clone requests of unknown outcome, %u requests, "
+           "%llu failed\n",
            (unsigned long long)n, totals->crashes, totals->lost_sessions, totals->doubts, totals->requests,
            (unsigned long long)failed);
     free(totals);

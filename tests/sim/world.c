@@ -61,7 +61,8 @@ void world_say(struct world *world, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    printf("%8llu.%03llu  ", (unsigned long long)world->now_ms / 1000, (unsigned long long)world->now_ms % 1000);
+    printf("%8llu.%03llu  ", (unsigned long long)world->now_ms / 1000,
+           (unsigned long long)world->now_ms % 1000);
     vprintf(format, args);
     putchar('\n');
     va_end(args);

@@ -19,7 +19,6 @@
 #define SIM_JOBS_MAX 512
 #define SIM_TASKS_MAX 1024
 
-
 struct world;
 
 struct sim_event {
