@@ -22,16 +22,19 @@ void yaml_say_key(struct diag *diag, const struct yaml_node *node, const char *f
 
 /* Says which keys of a mapping are unknown, with "did you mean". `keys` is
  * NULL-ended. False (with a message) when `node` is no mapping. `what` names it: "a server", "the plan". */
-bool yaml_check_keys(const struct yaml_node *node, const char *what, const char *const *keys, struct diag *diag);
+bool yaml_check_keys(const struct yaml_node *node, const char *what, const char *const *keys,
+                     struct diag *diag);
 
 /* Any scalar as it is written. */
 bool yaml_get_text(const struct yaml_node *mapping, const char *key, const char **ret, struct diag *diag);
 /* A mapping or a sequence. */
-bool yaml_get_mapping(const struct yaml_node *mapping, const char *key, struct yaml_node **ret, struct diag *diag);
-bool yaml_get_sequence(const struct yaml_node *mapping, const char *key, struct yaml_node **ret, struct diag *diag);
+bool yaml_get_mapping(const struct yaml_node *mapping, const char *key, struct yaml_node **ret,
+                      struct diag *diag);
+bool yaml_get_sequence(const struct yaml_node *mapping, const char *key, struct yaml_node **ret,
+                       struct diag *diag);
 /* A plain decimal number within [min, max]. */
-bool yaml_get_number(const struct yaml_node *mapping, const char *key, uint64_t min, uint64_t max, uint64_t *ret,
-                     struct diag *diag);
+bool yaml_get_number(const struct yaml_node *mapping, const char *key, uint64_t min, uint64_t max,
+                     uint64_t *ret, struct diag *diag);
 /* true or false. */
 bool yaml_get_bool(const struct yaml_node *mapping, const char *key, bool *ret, struct diag *diag);
 /* 500ms 2s 5m 1h 90d, within [min_ms, max_ms]. */
