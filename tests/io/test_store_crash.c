@@ -1,6 +1,8 @@
 /* The store under SIGKILL: acknowledged batches stay, others are whole or absent. */
 #include "store_fixture.h"
 
+#define KILL_BATCH 20
+
 /* The child: batch k sets `attempts` of all its items to k, and says so once acknowledged. */
 static void commit_until_killed(struct world *world, int acknowledge)
 {

@@ -81,7 +81,8 @@ static void heaps_sort(void **state)
 
 static void utf8_is_strict(void **state)
 {
-    static const char *const bad[] = {"\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xff"};
+    static const char *const bad[] = {"\x80",     "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "\xe2\x82", "\xff"};
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         assert_false(text_utf8_valid(bad[i], strlen(bad[i])));
@@ -118,9 +119,9 @@ static void escapes_and_neighbours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buffers_are_bounded), cmocka_unit_test(tables_keep_look_alikes_apart),
-        cmocka_unit_test(arenas_intern),       cmocka_unit_test(heaps_sort),
-        cmocka_unit_test(utf8_is_strict),      cmocka_unit_test(file_names_are_made_safe),
+        cmocka_unit_test(buffers_are_bounded),    cmocka_unit_test(tables_keep_look_alikes_apart),
+        cmocka_unit_test(arenas_intern),          cmocka_unit_test(heaps_sort),
+        cmocka_unit_test(utf8_is_strict),         cmocka_unit_test(file_names_are_made_safe),
         cmocka_unit_test(escapes_and_neighbours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

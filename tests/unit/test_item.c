@@ -90,7 +90,8 @@ static void the_last_try_fails(void **state)
     bool changed;
     (void)state;
     struct item running = {.state = ITEM_RUNNING, .attempts = 3};
-    struct item next = step(running, (struct item_event){.kind = ITEM_EVENT_TASK_FAILED, .message = "no"}, &changed);
+    struct item next =
+        step(running, (struct item_event){.kind = ITEM_EVENT_TASK_FAILED, .message = "no"}, &changed);
     assert_int_equal(next.state, ITEM_FAILED);
     assert_int_equal(next.error, ITEM_E_TASK_FAILED);
     assert_string_equal(next.message, "no");
@@ -142,10 +143,13 @@ static void marks(void **state)
     (void)state;
     item_mark(mark, "01KB0000000000000000000000", 17);
     assert_string_equal(mark, "[jobclone:01KB0000000000000000000000/17]");
-    assert_true(item_mark_matches("text [jobclone:01KB0000000000000000000000/17]", "01KB0000000000000000000000", 17));
+    assert_true(
+        item_mark_matches("text [jobclone:01KB0000000000000000000000/17]", "01KB0000000000000000000000", 17));
     assert_true(item_mark_matches(mark, "01KB0000000000000000000000", 17));
-    assert_false(item_mark_matches("x[jobclone:01KB0000000000000000000000/17]", "01KB0000000000000000000000", 17));
-    assert_false(item_mark_matches("[jobclone:01KB0000000000000000000000/17] later", "01KB0000000000000000000000", 17));
+    assert_false(
+        item_mark_matches("x[jobclone:01KB0000000000000000000000/17]", "01KB0000000000000000000000", 17));
+    assert_false(item_mark_matches("[jobclone:01KB0000000000000000000000/17] later",
+                                   "01KB0000000000000000000000", 17));
     assert_false(item_mark_matches(mark, "01KB0000000000000000000000", 7));
     assert_true(item_mark_parse("a [jobclone:01KB0000000000000000000000/9]", run, &index));
     assert_string_equal(run, "01KB0000000000000000000000");
