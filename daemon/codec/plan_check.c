@@ -138,6 +138,11 @@ static void check_place(struct plan_decoder *decoder, const struct clone_place *
         decoder->error = -ENOMEM;
         return;
     }
+    if (!*text) {
+        plan_say(decoder, place, node, "the name \"%s\" leaves nothing for the %s; give one", clone->name,
+                 job_kind_has_folder(clone->kind) ? "folder" : "file");
+        return;
+    }
     const struct plan_clone *other = claim(decoder, &decoder->places, place_key(decoder, clone, text));
     if (other)
         plan_say(
