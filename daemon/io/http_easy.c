@@ -257,11 +257,19 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
 
 /* ---- how it ended ---- */
 
-static bool tls_refused(CURLcode code)
+/* A CA of the right name with another key (a certificate made anew): OpenSSL's
+ * last word is the signature check, and curl calls it a failed connect. */
+static bool signature_refused(const struct transfer *t)
 {
+    return t->code == CURLE_SSL_CONNECT_ERROR && strstr(t->error, "asn1 encoding routines");
+}
+
+static bool tls_refused(const struct transfer *t)
+{
+    CURLcode code = t->code;
     return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ||
            code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR ||
-           code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_INVALIDCERTSTATUS;
+           code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_INVALIDCERTSTATUS || signature_refused(t);
 }
 
 /* True when no byte of the request can have left. Both values outlast curl's own
@@ -289,7 +297,7 @@ static enum http_outcome outcome_of(const struct transfer *t)
         return HTTP_ANSWERED;
     if (!nothing_sent(t))
         return HTTP_LOST;
-    if (tls_refused(t->code))
+    if (tls_refused(t))
         return HTTP_TLS_REFUSED;
     return on_the_way(t) ? HTTP_UNSENT : HTTP_LOST;
 }
