@@ -59,10 +59,11 @@ static bool read_request(SSL *ssl, char *text, size_t size)
     return false;
 }
 
-static void count_request(struct tls_server *s, const char *text)
+static void count_request(struct tls_server *s, const char *text, bool kept)
 {
     pthread_mutex_lock(&s->lock);
     s->counts.requests++;
+    s->counts.kept += kept;
     s->counts.posts += strncmp(text, "POST ", 5) == 0;
     s->counts.authorized += strcasestr(text, "\r\nAuthorization:") != NULL;
     snprintf(s->counts.last, sizeof(s->counts.last), "%s", text);
@@ -124,8 +125,8 @@ static void *serve(void *data)
     pthread_mutex_lock(&c->server->lock);
     c->server->counts.connections += on;
     pthread_mutex_unlock(&c->server->lock);
-    while (on && read_request(ssl, text, sizeof(text))) {
-        count_request(c->server, text);
+    for (bool kept = false; on && read_request(ssl, text, sizeof(text)); kept = true) {
+        count_request(c->server, text, kept);
         on = answer(ssl, c->fd, text);
     }
     SSL_free(ssl);

@@ -24,6 +24,7 @@ const char *tls_server_pin(const struct tls_server *server);
 struct tls_counts {
     unsigned connections; /* TLS completed */
     unsigned requests;    /* whole requests, bodies included */
+    unsigned kept;        /* those of them that came after another on their connection */
     unsigned posts;       /* those of them with POST */
     unsigned authorized;  /* those with an Authorization line */
     char last[4096];      /* head and body of the latest */
