@@ -240,7 +240,7 @@ static bool object_place(const struct api_xml_reading *r)
         [NAME_BACKUP_SERVER] = NAME_BACKUP_SERVERS,
     };
     enum api_xml_name collection = collections[r->path[r->depth]], parent = r->path[r->depth - 1];
-    if (collection == NAME_OTHER || r->object)
+    if (collection == NAME_OTHER)
         return false;
     if (r->depth == 1)
         return true;
