@@ -144,6 +144,8 @@ int plan_files_read_csv(const char *path, struct buf *ret, void *data)
             return r;
     }
     const struct plan_csv_file *csv = find_csv(files, path);
+    if (!csv)
+        return -ENOENT;
     int r = buf_add(ret, buf_str(&csv->bytes), csv->bytes.len);
     return r == -ENOBUFS ? -EFBIG : r;
 }
