@@ -111,6 +111,9 @@ static void app_report(struct app *app)
         if (app->exit_code == 0)
             app->exit_code = EXIT_FAILURES;
     }
+    if (ended && path == app->options->result_path &&
+        store_sqlite_end_run(app->store, app->run.id, status.state, p.run.finished_ms) < 0)
+        log_warning("the end of the run could not be stored: the same command will report it again");
     report_text_write(&p.run, &p.items, path, &(struct result_sink){stdout_write, NULL});
     fflush(stdout);
     buf_done(&error);
@@ -311,6 +314,9 @@ static int app_open_store(struct app *app)
     if (r < 0)
         fprintf(stderr, "%s\n", buf_str(&error));
     buf_done(&error);
+    if (r == 0 && store_sqlite_prune(app->store, loop_now().wall_ms - (int64_t)app->settings->keep_ms) < 0)
+        log_warning("old runs in %s could not be forgotten; tried again at the next start",
+                    state_directory(app));
     return r < 0 ? EXIT_UNREACHABLE : 0;
 }
 

@@ -21,16 +21,16 @@ struct api_clone {
 
 /* What the document was, by its root element. */
 enum api_doc_kind {
-    API_DOC_EMPTY,   /* no bytes, or blanks alone */
-    API_DOC_ERROR,   /* Error (3.5) */
-    API_DOC_LOGON,   /* LogonSession (2.1) */
-    API_DOC_TASK,    /* Task (4.1) */
-    API_DOC_TASKS,   /* Tasks (4.2) */
-    API_DOC_QUERY,   /* QueryResult (5.3) */
-    API_DOC_REFS,    /* EntityReferences (5.4) */
-    API_DOC_LIST,    /* Jobs, Repositories, BackupServers, LogonSessions ... */
-    API_DOC_ENTITY,  /* Job, Repository, BackupServer alone */
-    API_DOC_OTHER,   /* well-formed, but none of these */
+    API_DOC_EMPTY,  /* no bytes, or blanks alone */
+    API_DOC_ERROR,  /* Error (3.5) */
+    API_DOC_LOGON,  /* LogonSession (2.1) */
+    API_DOC_TASK,   /* Task (4.1) */
+    API_DOC_TASKS,  /* Tasks (4.2) */
+    API_DOC_QUERY,  /* QueryResult (5.3) */
+    API_DOC_REFS,   /* EntityReferences (5.4) */
+    API_DOC_LIST,   /* Jobs, Repositories, BackupServers, LogonSessions ... */
+    API_DOC_ENTITY, /* Job, Repository, BackupServer alone */
+    API_DOC_OTHER,  /* well-formed, but none of these */
 };
 
 enum api_task_state { API_TASK_RUNNING, API_TASK_OPERATION_FINISHED, API_TASK_FINISHED, API_TASK_OTHER };
@@ -41,9 +41,9 @@ struct api_task {
     enum api_task_state state; /* unknown values are API_TASK_OTHER: not finished */
     const char *operation;     /* "CloneJob"; "" when absent */
     bool has_result, success;
-    const char *message;       /* "" when absent */
-    const char *job_id;        /* GUID in lower case of the Related link of type Job, or NULL */
-    const char *job_name;      /* that link's Name; may differ from the job's name (8.1); or NULL */
+    const char *message;  /* "" when absent */
+    const char *job_id;   /* GUID in lower case of the Related link of type Job, or NULL */
+    const char *job_name; /* that link's Name; may differ from the job's name (8.1); or NULL */
 };
 
 enum api_entity_kind { API_ENTITY_OTHER, API_ENTITY_JOB, API_ENTITY_REPOSITORY, API_ENTITY_BACKUP_SERVER };
@@ -52,9 +52,9 @@ enum api_entity_kind { API_ENTITY_OTHER, API_ENTITY_JOB, API_ENTITY_REPOSITORY, 
  * during the callback only. Id: GUID in lower case, from UID or else Href. */
 struct api_entity {
     enum api_entity_kind kind;
-    bool whole;              /* an entity, not a reference: the fields below the line count */
-    const char *id;          /* "" when neither UID nor Href gave one */
-    const char *uid;         /* as sent; "" when absent */
+    bool whole;      /* an entity, not a reference: the fields below the line count */
+    const char *id;  /* "" when neither UID nor Href gave one */
+    const char *uid; /* as sent; "" when absent */
     const char *name;
     const char *server_id;   /* of the Up link of type BackupServerReference; "" when absent */
     const char *server_name; /* its Name; "" when absent */

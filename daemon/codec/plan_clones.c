@@ -355,6 +355,7 @@ static void add_entry(struct plan_decoder *decoder, const struct yaml_node *node
 void plan_clones_decode(struct plan_decoder *decoder, const struct yaml_node *root)
 {
     struct yaml_node *clones, *defaults;
+    unsigned before = decoder->diag->count;
     if (yaml_get_mapping(root, "defaults", &defaults, decoder->diag)) {
         check_entry_keys(decoder, defaults, true);
         decoder->defaults = defaults;
@@ -368,4 +369,6 @@ void plan_clones_decode(struct plan_decoder *decoder, const struct yaml_node *ro
     for (const struct yaml_node *node = clones->first; node && !decoder->full && !decoder->error;
          node = node->next)
         add_entry(decoder, node);
+    if (decoder->plan->n_clones == 0 && decoder->diag->count == before && !decoder->error)
+        yaml_say(decoder->diag, clones, "the plan clones nothing: every for_each is empty; add a row to one");
 }

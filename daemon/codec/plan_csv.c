@@ -83,15 +83,13 @@ static void on_cell(void *data, size_t len, void *user)
         return;
     }
     if (memchr(bytes, '\0', len)) {
-        row_problem(r, "a cell has a control character; remove it");
+        row_problem(r, "a cell has a character that XML 1.0 cannot carry; remove it");
         return;
     }
     _cleanup_free_ char *copy = strndup(bytes, len);
     r->row[at] = copy ? arena_str(r->arena, copy) : NULL;
     if (!r->row[at])
         r->error = -ENOMEM;
-    else if (text_has_control(r->row[at]))
-        row_problem(r, "a cell has a control character or a line break; remove it");
     else if (!text_xml_valid(r->row[at]))
         row_problem(r, "a cell has a character that XML 1.0 cannot carry; remove it");
 }

@@ -78,11 +78,12 @@ static int read_sources(const struct settings_source *sources, size_t n, struct 
 
 static void read_version(struct settings_decoder *decoder, const struct yaml_node *root)
 {
-    uint64_t version;
+    const char *version;
     if (!yaml_child(root, "version"))
         yaml_say(decoder->diag, root, "\"version\" is missing; add version: 1");
-    else
-        yaml_get_number(root, "version", 1, 1, &version, decoder->diag);
+    else if (yaml_get_text(root, "version", &version, decoder->diag) && strcmp(version, "1") != 0)
+        yaml_say(decoder->diag, yaml_child(root, "version"),
+                 "\"version\" is %s, but this program reads version 1 alone; write version: 1", version);
 }
 
 static void read_servers(struct settings_decoder *decoder, const struct yaml_node *root)

@@ -242,7 +242,7 @@ static void run_end(struct run *run)
         run->state = RUN_FAILED;
     else
         run->state = run->count[ITEM_CANCELLED] ? RUN_CANCELLED : RUN_SUCCEEDED;
-    engine_store_run(run->engine, run);
+    run->stored_state = run->state; /* stored as ended when its result is written: until then it is open */
 }
 
 static void run_advance(struct run *run)

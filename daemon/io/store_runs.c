@@ -81,6 +81,23 @@ int store_sqlite_add_run(struct store_sqlite *store, const struct store_run *run
     return store_end(store, r);
 }
 
+int store_sqlite_end_run(struct store_sqlite *store, const char *run_id, enum run_state state,
+                         int64_t finished_ms)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = store_prepare(store->db, "UPDATE runs SET state = ?2, finished_ms = ?3 WHERE id = ?1", &stmt);
+    if (r == 0)
+        r = store_bind_text(stmt, 1, run_id);
+    if (r == 0)
+        r = store_errno(store->db, sqlite3_bind_int(stmt, 2, (int)state));
+    if (r == 0)
+        r = store_errno(store->db, sqlite3_bind_int64(stmt, 3, finished_ms));
+    if (r == 0)
+        r = store_run(store->db, stmt);
+    sqlite3_finalize(stmt);
+    return r;
+}
+
 /* A heap copy of a column that is never null. */
 static int take_text(sqlite3_stmt *stmt, int column, char **ret)
 {

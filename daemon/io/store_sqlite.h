@@ -49,6 +49,11 @@ struct store *store_sqlite_port(struct store_sqlite *store);
 /* Stores a newly accepted run with its bytes, durably. */
 int store_sqlite_add_run(struct store_sqlite *store, const struct store_run *run);
 
+/* Marks the run as ended, durably: its result has been written. Until then a run whose
+ * items all have an outcome is open, so that a crash before the result repeats the result. */
+int store_sqlite_end_run(struct store_sqlite *store, const char *run_id, enum run_state state,
+                         int64_t finished_ms);
+
 /* The run of that plan name and hash that has not ended: 0 and *ret (store_run_done), or -ENOENT. */
 int store_sqlite_find_open_run(struct store_sqlite *store, const char *plan, const char *hash,
                                struct store_run *ret);

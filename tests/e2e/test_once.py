@@ -40,18 +40,18 @@ class Once(BenchCase):
     def assert_as_wished(self, wish, truth, result, index):
         item = result["items"][index]
         self.assertEqual(truth["kind"], wish["kind"])
-        self.assertEqual(truth["source"], wish["source"])
+        self.assertEqual(truth["source_name"], wish["source"])
         self.assertEqual(item["kind"], wish["kind"])
         self.assertEqual(item["source"], wish["source"])
         self.assertEqual(item["backup_server"], "vbr01")
-        self.assertEqual(item["job_uid"].lower(), truth["uid"].lower())
+        self.assertEqual(item["job_uid"].lower(), truth["job_uid"].lower())
         self.assertEqual(item["attempts"], 1)
         self.assertIs(item["verified"], True)
         self.assertIsNone(item["error"])
         mark = f"[jobclone:{result['run']}/{index}]"
         given = wish.get("description")
         self.assertEqual(truth["description"], f"{given} {mark}" if given else mark)
-        self.assertEqual(truth.get("repository") or None, wish.get("repository"))
+        self.assertEqual("repository_uid" in truth, "repository" in wish)
         derived = wish["name"].replace("/", "_").replace(":", "_")
         if wish["kind"] == "Backup":
             self.assertEqual(truth["folder"], wish["folder"])
@@ -101,7 +101,7 @@ class Conflicts(BenchCase):
         bench, run = self.conflicted("skip")
         self.assert_code(run, OK)
         self.assertEqual([item["state"] for item in run.result["items"]], ["skipped", "succeeded"])
-        self.assertEqual(run.result["items"][0]["job_uid"].lower(), bench.clones()["Taken"][0]["uid"].lower())
+        self.assertEqual(run.result["items"][0]["job_uid"].lower(), bench.clones()["Taken"][0]["job_uid"].lower())
         self.assert_each_once(bench, ["Taken", "taken"])
 
     def test_rename(self):

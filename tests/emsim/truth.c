@@ -20,6 +20,7 @@ static void write_clone(struct call *call, const struct clone *c)
     out_attr(out, "name", c->spec.name);
     out_attr(out, "source", source->id);
     out_attr(out, "source_name", source->name);
+    out_attr(out, "kind", source->type);
     out_attr(out, "backup_server", w->servers[source->server].name);
     out_attr(out, "repository_uid", c->spec.repository_uid);
     out_attr(out, "folder", c->spec.folder);
@@ -84,6 +85,7 @@ static void write_numbers(struct call *call)
     out_attr_number(out, "logons", w->logons);
     out_attr_number(out, "logons_in_parallel_max", w->sessions_open_max);
     out_attr_number(out, "sessions_open", w->sessions_open);
+    out_attr(out, "last_token", w->n_sessions ? w->sessions[w->n_sessions - 1].token : NULL);
     out_attr_number(out, "deleted_running", w->deleted_running);
     out_attr_number(out, "clone_in_flight_max", w->clone_in_flight_max);
     out_attr_number(out, "tasks_unfinished", w->tasks_unfinished);
