@@ -133,15 +133,30 @@ static void password_free(char *password)
     free(password);
 }
 
+/* Curl would only notice at the first connection that there is nothing in it. */
+static bool pem_readable(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    char *line = NULL;
+    size_t size = 0;
+    bool found = false;
+    while (!found && getline(&line, &size, file) >= 0)
+        found = strncmp(line, "-----BEGIN ", strlen("-----BEGIN ")) == 0;
+    free(line);
+    (void)fclose(file);
+    return found;
+}
+
 static const char *settings_problem(const struct server_settings *settings)
 {
-    FILE *ca = settings->ca_file ? fopen(settings->ca_file, "re") : NULL;
-    if (settings->ca_file && !ca)
-        return "tls.ca_file cannot be read";
-    if (ca)
-        fclose(ca);
+    if (settings->ca_file && !pem_readable(settings->ca_file))
+        return "tls.ca_file cannot be read, or holds no certificate in PEM form";
     if (settings->pin && !curl_accepts_pin(settings->pin))
         return "tls.pin is not accepted by libcurl";
+    if (settings->username && strchr(settings->username, ':'))
+        return "username contains a colon, which a logon cannot carry";
     return NULL;
 }
 

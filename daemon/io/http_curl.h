@@ -14,7 +14,7 @@ struct http_curl;
 
 /* `settings` and `media_type` are borrowed for its life; the password is copied
  * and wiped when freed. Returns 0, -ENOMEM, or -EINVAL with *ret_error a static text
- * (a CA file that cannot be read, a pin that libcurl refuses). */
+ * (a CA file that cannot be read or is none, a pin that libcurl refuses, a colon in the username). */
 int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
                   const char *media_type, struct http_curl **ret, const char **ret_error);
 

@@ -181,6 +181,8 @@ struct transfer *transfer_new(struct http_curl *http)
     curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
     curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
     curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+    /* A time-out or abort during a slow name look-up must not wait on the loop for its thread. */
+    curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 0L);

@@ -483,6 +483,7 @@ static void pins(void **state)
 static void bad_settings(void **state)
 {
     char missing[] = "/nonexistent/ca.pem", pin[] = "md5//x";
+    char not_pem[] = "/dev/null", colon[] = "user:name";
     struct http_curl *http;
     const char *error = NULL;
     uv_loop_t loop;
@@ -495,6 +496,14 @@ static void bad_settings(void **state)
     s.pin = pin;
     assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
     has(error, "pin");
+    s.pin = NULL;
+    s.ca_file = not_pem;
+    assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
+    has(error, "PEM");
+    s.ca_file = NULL;
+    s.username = colon;
+    assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
+    has(error, "colon");
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
