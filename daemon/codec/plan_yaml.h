@@ -14,12 +14,12 @@ struct arena;
 struct plan_clone;
 
 struct plan_yaml_options {
-    const char *file;            /* name for messages; borrowed for the call and copied */
-    size_t plan_bytes;           /* most bytes of the plan and of each CSV */
-    unsigned plan_items;         /* most items after expansion */
-    int64_t accepted_ms;         /* wall time that `date` shows, in the system's zone */
-    bool scheduled;              /* the plan lies in plans.d: `schedule` is allowed */
-    const char *const *servers;  /* known server names, NULL-ended; or NULL: not checked */
+    const char *file;           /* name for messages; borrowed for the call and copied */
+    size_t plan_bytes;          /* most bytes of the plan and of each CSV */
+    unsigned plan_items;        /* most items after expansion */
+    int64_t accepted_ms;        /* wall time that `date` shows, in the system's zone */
+    bool scheduled;             /* the plan lies in plans.d: `schedule` is allowed */
+    const char *const *servers; /* known server names, NULL-ended; or NULL: not checked */
     /* Reads a CSV named by the plan: `path` is relative, without `..`, absolute paths
      * or control characters. Appends to `ret`, whose limit is plan_bytes. Returns 0, -ENOENT, -EFBIG,
      * or another negative errno; may be NULL: then CSV files are errors. */

@@ -43,7 +43,7 @@ class StructureChecks(unittest.TestCase):
 
     def test_layers_find_foreign_library(self):
         for room, header in (("engine", "uv.h"), ("base", "libxml/parser.h"), ("io", "yaml.h"), ("codec", "curl/curl.h"),
-                             ("ctl", "sqlite3.h"), ("io", "openssl/ssl.h")):
+                             ("ctl", "sqlite3.h"), ("engine", "openssl/ssl.h")):
             self.plant(f"daemon/{room}/foreign.c", f"#  include <{header}>\n")
             with self.subTest(room=room, header=header):
                 self.assert_found("check-layers", f"daemon/{room}/foreign.c:1", header)

@@ -307,7 +307,6 @@ static void full_disk_is_survived(void **state)
     assert_string_equal(answer, "2000 2000");
 }
 
-
 static void missing_parent_is_said(void **state)
 {
     struct world *world = *state;
