@@ -30,6 +30,9 @@
 #include "progress.h"
 
 #define DRAIN_MS 30000
+#define CLOSE_STUCK_MS 1000 /* logging off: the state cannot be written */
+#define CLOSE_ABORT_MS 5000 /* requests are given up */
+#define CLOSE_MAX_MS 15000
 #define EXIT_FAILURES 1
 #define EXIT_INVALID 2
 #define EXIT_UNREACHABLE 3
@@ -252,6 +255,22 @@ static void app_arm(struct app *app, uint64_t now_ms)
                    0); /* progress wants a look ten times a second */
 }
 
+/* Is nothing under way any more? A server that answers no more, or a disk that is
+ * full, is waited for a while only. */
+static bool app_closed(struct app *app)
+{
+    struct instant now = loop_now(); /* read anew: closing may have begun within this turn */
+    uint64_t waited = now.mono_ms - app->log_off_ms;
+    int store_error;
+    engine_advance(app->engine, now);
+    if (waited > CLOSE_ABORT_MS && !app->aborted) {
+        app->aborted = true;
+        engine_abort(app->engine);
+    }
+    bool stuck = engine_store_failing(app->engine, &store_error) != 0;
+    return engine_idle(app->engine) || (stuck && waited > CLOSE_STUCK_MS) || waited > CLOSE_MAX_MS;
+}
+
 static void app_turn(struct app *app)
 {
     struct instant now = loop_now();
@@ -265,19 +284,9 @@ static void app_turn(struct app *app)
         app_check_store(app, now.mono_ms);
         app_check_drain(app, &status, now.mono_ms);
     }
-    if (app->closing) {
-        uint64_t waited = now.mono_ms - app->log_off_ms;
-        int store_error;
-        bool stuck = engine_store_failing(app->engine, &store_error) != 0;
-        engine_advance(app->engine, now);
-        if (waited > 5000 && !app->aborted) {
-            app->aborted = true;
-            engine_abort(app->engine);
-        }
-        if (engine_idle(app->engine) || (stuck && waited > 1000) || waited > 15000) {
-            uv_stop(&app->loop);
-            return;
-        }
+    if (app->closing && app_closed(app)) {
+        uv_stop(&app->loop);
+        return;
     }
     app_arm(app, now.mono_ms);
 }
