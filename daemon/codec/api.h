@@ -40,7 +40,8 @@ struct api_task {
     const char *id;            /* "task-41" */
     enum api_task_state state; /* unknown values are API_TASK_OTHER: not finished */
     const char *operation;     /* "CloneJob"; "" when absent */
-    bool has_result, success;
+    bool has_result;           /* a Result that says Success true or false; without, nothing is known */
+    bool success;
     const char *message;  /* "" when absent */
     const char *job_id;   /* GUID in lower case of the Related link of type Job, or NULL */
     const char *job_name; /* that link's Name; may differ from the job's name (8.1); or NULL */

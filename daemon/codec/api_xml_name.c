@@ -88,6 +88,12 @@ bool api_xml_attr_true(const struct api_xml_attrs *attrs, const char *name)
     return (got.len == 4 && strncasecmp(got.data, "true", 4) == 0) || (got.len == 1 && *got.data == '1');
 }
 
+bool api_xml_attr_false(const struct api_xml_attrs *attrs, const char *name)
+{
+    struct bytes got = api_xml_attr(attrs, name);
+    return (got.len == 5 && strncasecmp(got.data, "false", 5) == 0) || (got.len == 1 && *got.data == '0');
+}
+
 unsigned api_xml_attr_number(const struct api_xml_attrs *attrs, const char *name)
 {
     struct bytes got = api_xml_attr(attrs, name);

@@ -59,6 +59,7 @@ struct bytes api_xml_attr(const struct api_xml_attrs *attrs, const char *name);
 /* Compare with plain ASCII words; false when absent. */
 bool api_xml_attr_is(const struct api_xml_attrs *attrs, const char *name, const char *value);
 bool api_xml_attr_true(const struct api_xml_attrs *attrs, const char *name);
+bool api_xml_attr_false(const struct api_xml_attrs *attrs, const char *name);
 
 /* A number, 0 when absent, malformed or beyond a thousand million. */
 unsigned api_xml_attr_number(const struct api_xml_attrs *attrs, const char *name);

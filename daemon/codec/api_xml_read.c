@@ -286,8 +286,8 @@ static void child_begin(struct api_xml_reading *r, enum api_xml_name name, const
     else if (!task && name == NAME_DESCRIPTION)
         capture(r, &r->field[FIELD_DESCRIPTION]);
     else if (task && name == NAME_RESULT) {
-        r->has_result = true;
         r->success = api_xml_attr_true(attrs, "Success");
+        r->has_result = r->success || api_xml_attr_false(attrs, "Success"); /* else it says nothing */
     }
 }
 

@@ -85,10 +85,12 @@ static void task_took(struct server *server, struct run *run, uint32_t slot, con
 static bool task_decides(struct server *server, struct run *run, uint32_t slot, const struct seen_task *task)
 {
     const struct item *item = slot_decided(server->engine, &run->slots[slot]);
-    if (item->state != ITEM_RUNNING || task->state != API_TASK_FINISHED || !task->has_result)
+    if (item->state != ITEM_RUNNING || task->state != API_TASK_FINISHED)
         return false;
     struct item_event event = {.kind = ITEM_EVENT_TASK_OK};
-    if (!task->success) {
+    if (!task->has_result) {
+        event.kind = ITEM_EVENT_TASK_GONE; /* it ended, but how? looked for by its mark */
+    } else if (!task->success) {
         event = (struct item_event){.kind = ITEM_EVENT_TASK_FAILED, .no_more = run->no_more != ITEM_OK};
         event.message = arena_intern(run->plan->arena, task->message ? task->message : "");
     } else if (!task->job_id) {
