@@ -20,7 +20,7 @@
 
 struct check {
     const char *config;
-    bool scheduled;
+    bool scheduled, help;
     struct settings *settings;
 };
 
@@ -95,8 +95,10 @@ static int load_settings(struct check *check)
 
 static int parse(int argc, char **argv, struct check *check)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"scheduled", no_argument, NULL, 's'}, {0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"scheduled", no_argument, NULL, 's'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     optind = 0; /* begin anew: main has read its own options */
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
@@ -104,18 +106,22 @@ static int parse(int argc, char **argv, struct check *check)
             check->config = optarg;
         else if (option == 's')
             check->scheduled = true;
+        else if (option == 'h')
+            check->help = true;
         else if (option == ':')
             return command_wrong("check: option \"%s\" needs a value", argv[optind - 1]);
         else
             return command_wrong("check: unknown option \"%s\"", argv[optind - 1]);
     }
-    return optind < argc ? CTL_OK : command_wrong("check: no plan is given");
+    return optind < argc || check->help ? CTL_OK : command_wrong("check: no plan is given");
 }
 
 int command_check(int argc, char **argv)
 {
     struct check check = {0};
     int r = parse(argc, argv, &check);
+    if (r == CTL_OK && check.help)
+        return command_help();
     if (r == CTL_OK && check.config)
         r = load_settings(&check);
     if (r != CTL_OK)

@@ -10,6 +10,18 @@
 
 #define MESSAGE_BYTES (8 * 1024)
 
+static const char help[] =
+    "Usage: jobclonectl check [--config FILE] [--scheduled] PLAN...\n"
+    "\n"
+    "  check            read plans and their CSV files as the daemon does and say all\n"
+    "                   that is wrong with them; no server is asked\n"
+    "    --config FILE  also check that each plan's server is one of these settings\n"
+    "    --scheduled    judge the plans as scheduled ones, as if they lay in plans.d\n"
+    "  --version        show the version\n"
+    "  --help           show this help\n"
+    "\n"
+    "Exit codes: 0 all plans are good, 2 one is not, or wrong usage.\n";
+
 const struct command commands[] = {
     {"check", command_check}, {"preview", NULL}, {"submit", NULL}, {"status", NULL},    {"list", NULL},
     {"show", NULL},           {"report", NULL},  {"watch", NULL},  {"pause", NULL},     {"resume", NULL},
@@ -22,6 +34,12 @@ const struct command *command_find(const char *name)
         if (strcmp(command->name, name) == 0)
             return command;
     return NULL;
+}
+
+int command_help(void)
+{
+    fputs(help, stdout);
+    return CTL_OK;
 }
 
 int command_wrong(const char *format, ...)

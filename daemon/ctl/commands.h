@@ -15,6 +15,9 @@ extern const struct command commands[];
 /* The command of that name, or NULL. */
 const struct command *command_find(const char *name);
 
+/* Writes the help to standard output; CTL_OK. */
+int command_help(void);
+
 /* One line on standard error that points to the help; CTL_INVALID. */
 int command_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

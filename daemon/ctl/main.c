@@ -8,18 +8,6 @@
 
 #define COMMANDS_MAX 32
 
-static const char help[] =
-    "Usage: jobclonectl check [--config FILE] [--scheduled] PLAN...\n"
-    "\n"
-    "  check            read plans and their CSV files as the daemon does and say all\n"
-    "                   that is wrong with them; no server is asked\n"
-    "    --config FILE  also check that each plan's server is one of these settings\n"
-    "    --scheduled    judge the plans as scheduled ones, as if they lay in plans.d\n"
-    "  --version        show the version\n"
-    "  --help           show this help\n"
-    "\n"
-    "Exit codes: 0 all plans are good, 2 one is not, or wrong usage.\n";
-
 static int say_unknown(const char *name)
 {
     const char *names[COMMANDS_MAX];
@@ -46,7 +34,7 @@ static bool parse(int argc, char **argv, int *ret_code)
         return false;
     *ret_code = CTL_OK;
     if (option == 'h')
-        fputs(help, stdout);
+        *ret_code = command_help();
     else if (option == 'v')
         puts("jobclonectl " JOBCLONE_VERSION);
     else if (option == 's' || option == 'j')
@@ -57,7 +45,7 @@ static bool parse(int argc, char **argv, int *ret_code)
     return true;
 }
 
-int main(int argc, char **argv)
+static int carry_out(int argc, char **argv)
 {
     int code;
     if (parse(argc, argv, &code))
@@ -72,4 +60,12 @@ int main(int argc, char **argv)
                              command->name);
     int at = optind;
     return command->run(argc - at, argv + at);
+}
+
+int main(int argc, char **argv)
+{
+    int code = carry_out(argc, argv);
+    if (fflush(stdout) != 0)
+        return command_wrong("the answer cannot be written to standard output");
+    return code;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "codec/plan_yaml.h"
 #include "model/plan.h"
 #include "model/settings.h"
@@ -65,6 +66,8 @@ static const char *problem_of(int r)
         return "it is no regular file; name a plan file";
     if (r == -ENOENT)
         return "there is no such file; look at the path";
+    if (r == -EACCES)
+        return "permission is denied; make it readable for this user";
     return strerror(-r);
 }
 
@@ -76,8 +79,10 @@ int plan_files_load(const char *path, size_t plan_bytes, struct plan_files *ret,
     ret->path = strdup(path);
     if (r == 0 && !ret->path)
         r = -ENOMEM;
-    if (r < 0)
-        buf_printf(ret_error, "%s: cannot be read: %s", path, problem_of(r));
+    if (r < 0) {
+        text_escape(ret_error, path);
+        buf_printf(ret_error, ": cannot be read: %s", problem_of(r));
+    }
     return r;
 }
 
