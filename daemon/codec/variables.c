@@ -170,12 +170,24 @@ static int take_variable(struct compiler *c, const char **at)
     return copy ? add_variable(c, copy) : -ENOMEM;
 }
 
+/* Where a variable stands, or the scalar if that cannot be told. */
+static unsigned column_of(const struct yaml_node *scalar, const char *at)
+{
+    unsigned column = scalar->column + (scalar->quoted ? 1 : 0);
+    if (!scalar->as_written)
+        return scalar->column;
+    for (const char *p = scalar->text; p < at; p++)
+        column += ((unsigned char)*p & 0xC0) != 0x80;
+    return column;
+}
+
 int template_compile(const struct yaml_node *scalar, const struct scope *scope, struct arena *arena,
                      struct template *ret, struct diag *diag)
 {
     *ret = (struct template){0};
+    struct yaml_node place = *scalar;
     struct compiler c = {
-        .node = scalar, .scope = scope, .arena = arena, .diag = diag, .template = ret, .tail = &ret->first};
+        .node = &place, .scope = scope, .arena = arena, .diag = diag, .template = ret, .tail = &ret->first};
     const char *at = scalar->text;
     int r = 0;
     while (*at && r == 0) {
@@ -184,6 +196,7 @@ int template_compile(const struct yaml_node *scalar, const struct scope *scope, 
             r = part_add(&c, PART_TEXT, "${", 2, 0);
             at += 3;
         } else if (strncmp(at, "${", 2) == 0) {
+            place.column = column_of(scalar, at);
             r = take_variable(&c, &at);
         } else {
             for (at++; *at && strncmp(at, "$${", 3) != 0 && strncmp(at, "${", 2) != 0;)

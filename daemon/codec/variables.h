@@ -39,7 +39,8 @@ struct values {
         late; /* write ${source.name} itself, and everything else so that variables_fill_source restores it */
 };
 
-/* 0; -EINVAL with messages at the scalar's place; -ENOMEM. Parts live in the arena. */
+/* 0; -EINVAL with messages at the variable's place (the scalar's, if its text is not as written in one line);
+ * -ENOMEM. Parts live in the arena. */
 int template_compile(const struct yaml_node *scalar, const struct scope *scope, struct arena *arena,
                      struct template *ret, struct diag *diag);
 

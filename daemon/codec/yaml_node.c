@@ -156,6 +156,17 @@ static void properties_check(struct reader *r, const yaml_event_t *event, const 
         say(r, event->start_mark, "tags (!name) are not supported; remove it, or quote the text");
 }
 
+/* Whether the scalar's place and a count of characters give the place of any of them: it is
+ * no longer in the file than its text and quotes. */
+static bool is_as_written(const yaml_event_t *event, const struct yaml_node *node)
+{
+    size_t characters = node->quoted ? 2 : 0;
+    for (const char *p = node->text; *p; p++)
+        characters += ((unsigned char)*p & 0xC0) != 0x80;
+    return event->start_mark.line == event->end_mark.line &&
+           event->end_mark.column - event->start_mark.column == characters;
+}
+
 static int on_scalar(struct reader *r, const yaml_event_t *event)
 {
     properties_check(r, event, event->data.scalar.anchor, event->data.scalar.tag);
@@ -167,6 +178,7 @@ static int on_scalar(struct reader *r, const yaml_event_t *event)
         return e;
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     node->text = scalar_text(r, event);
+    node->as_written = node->text && is_as_written(event, node);
     return node->text ? 0 : -ENOMEM;
 }
 

@@ -18,6 +18,7 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 struct yaml_node {
     enum yaml_kind kind;
     bool quoted;           /* scalar: written in quotes or as a block */
+    bool as_written;       /* scalar: in one line, each character as it stands in the file */
     unsigned line, column; /* from 1 */
     const char *file;
     const char *text; /* scalar: its text, without NUL inside, valid UTF-8 that XML 1.0 can carry */

@@ -180,6 +180,26 @@ static void unknown_ones_are_refused(void **state)
                    "index, tenant, vm.name; for a literal ${ write $${\n");
 }
 
+static void the_place_is_the_variables_own(void **state)
+{
+    struct arena *arena = arena_new();
+    struct template template;
+    _cleanup_(diag_done) struct diag diag = DIAG_INIT;
+    struct yaml_node node = {.kind = YAML_SCALAR,
+                             .quoted = true,
+                             .as_written = true,
+                             .line = 3,
+                             .column = 7,
+                             .file = "p.yaml",
+                             .text = "é ${index:x} ${index:y}"};
+    (void)state;
+    assert_non_null(arena);
+    assert_int_equal(template_compile(&node, &everything, arena, &template, &diag), -EINVAL);
+    assert_non_null(strstr(buf_str(&diag.text), "p.yaml:3:10: \"${index:x}\""));
+    assert_non_null(strstr(buf_str(&diag.text), "p.yaml:3:21: \"${index:y}\""));
+    arena_free(arena);
+}
+
 static void malformed_ones_are_refused(void **state)
 {
     static const char *const widths[] = {"", "4", "0", "00", "0x", "04 ", "-4", "0999"};
@@ -240,6 +260,7 @@ int main(void)
         cmocka_unit_test(uses_of_the_source_are_known),
         cmocka_unit_test(long_texts_are_bounded),
         cmocka_unit_test(unknown_ones_are_refused),
+        cmocka_unit_test(the_place_is_the_variables_own),
         cmocka_unit_test(malformed_ones_are_refused),
         cmocka_unit_test(what_is_not_there_is_refused),
         cmocka_unit_test(dates_are_bounded),
