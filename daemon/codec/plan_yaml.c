@@ -38,9 +38,9 @@ static int decode(struct plan_decoder *decoder, struct bytes text)
         return -ENOMEM;
     decoder->plan->file = arena_str(decoder->plan->arena, options->file);
     int r = yaml_read(text, options->file, &limits, decoder->scratch, &root, decoder->diag);
-    if (r < 0)
+    if (r == -ENOMEM || !root)
         return r;
-    read_root(decoder, root);
+    read_root(decoder, root); /* also behind a bad value: all messages in one go */
     if (decoder->error || !decoder->plan->file)
         return -ENOMEM;
     return decoder->diag->count > before ? -EINVAL : 0;
