@@ -263,12 +263,17 @@ static size_t watch_running(const struct server *server)
     return n;
 }
 
+/* A tenth of what tasks take. With nothing but doubt to settle there is less and
+ * less to expect: then it grows with the looks that found nothing. */
 static uint64_t watch_interval(const struct server *server)
 {
+    const struct server_settings *settings = server->settings;
     uint64_t interval = server->task_ms / 10;
-    if (interval < server->settings->poll_interval_ms)
-        return server->settings->poll_interval_ms;
-    return interval < server->settings->poll_max_ms ? interval : server->settings->poll_max_ms;
+    if (interval < settings->poll_interval_ms)
+        interval = settings->poll_interval_ms;
+    if (watch_running(server) == server->in_doubt)
+        interval <<= server->sweep.finds < 10 ? server->sweep.finds : 10;
+    return interval < settings->poll_max_ms ? interval : settings->poll_max_ms;
 }
 
 static void watch_poll_singly(struct server *server)
