@@ -20,7 +20,7 @@ struct run *run_free(struct run *run)
     return NULL;
 }
 
-/* Two loops' worth of copying: a reallocated array keeps its lists, which hold indices. */
+/* The run's source of that id, added when it is new. Lists hold indices, so the array may move. */
 uint32_t run_source(struct run *run, const struct candidate *job)
 {
     uint32_t known = table_get(&run->source_ids, job->id);

@@ -13,50 +13,14 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "codec/plan_yaml.h"
+#include "io/read_file.h"
 #include "model/plan.h"
 #include "model/settings.h"
 
 #define PLAN_BYTES (16 * 1024 * 1024)
 #define PLAN_ITEMS 200000
-#define CHUNK 65536
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 /* ---- reading ---- */
-
-static int read_all(int fd, struct buf *ret)
-{
-    char chunk[CHUNK];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof(chunk));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        int r = buf_add(ret, chunk, (size_t)n);
-        if (r < 0)
-            return r == -ENOBUFS ? -EFBIG : r;
-    }
-}
-
-/* Opened without blocking (a FIFO would), so the type is looked at before a byte is read. */
-static int read_regular(int fd, struct buf *ret)
-{
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return -errno;
-    if (S_ISDIR(status.st_mode))
-        return -EISDIR;
-    if (!S_ISREG(status.st_mode))
-        return -ENOTSUP;
-    if ((uintmax_t)status.st_size > ret->max)
-        return -EFBIG;
-    return read_all(fd, ret);
-}
 
 static const char *problem_of(int r)
 {
@@ -74,8 +38,8 @@ static const char *problem_of(int r)
 int plan_files_load(const char *path, size_t plan_bytes, struct plan_files *ret, struct buf *ret_error)
 {
     *ret = (struct plan_files){.bytes = BUF_INIT(plan_bytes), .plan_bytes = plan_bytes};
-    _cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int r = fd < 0 ? -errno : read_regular(fd, &ret->bytes);
+    _cleanup_(read_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int r = fd < 0 ? -errno : read_file(fd, &ret->bytes);
     ret->path = strdup(path);
     if (r == 0 && !ret->path)
         r = -ENOMEM;
@@ -132,11 +96,11 @@ static int keep_csv(struct plan_files *files, const char *path, struct buf *byte
 static int read_new(struct plan_files *files, const char *path)
 {
     _cleanup_(buf_done) struct buf bytes = BUF_INIT(files->plan_bytes);
-    _cleanup_(close_fd) int folder = open_folder(files->path);
+    _cleanup_(read_file_close) int folder = open_folder(files->path);
     if (folder < 0)
         return folder;
-    _cleanup_(close_fd) int fd = open_beneath(folder, path);
-    int r = fd < 0 ? fd : read_regular(fd, &bytes);
+    _cleanup_(read_file_close) int fd = open_beneath(folder, path);
+    int r = fd < 0 ? fd : read_file(fd, &bytes);
     return r < 0 ? r : keep_csv(files, path, &bytes);
 }
 

@@ -13,11 +13,11 @@
 #include "base/cleanup.h"
 #include "base/diag.h"
 #include "codec/settings_yaml.h"
+#include "io/read_file.h"
 #include "model/settings.h"
 
 #define FILE_BYTES_MAX (2 * 1024 * 1024) /* above the codec's limit, so that it says what is too large */
 #define FILES_MAX 1000
-#define CHUNK_BYTES (16 * 1024)
 
 struct loaded {
     char *path;
@@ -38,40 +38,13 @@ static void loaded_files_done(struct loaded_files *loaded)
     free(loaded->files);
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
 /* ---- one file ---- */
-
-/* -EFBIG when it is longer than the buffer may get. */
-static int read_fd(int fd, struct buf *ret)
-{
-    char chunk[CHUNK_BYTES];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof(chunk));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : 0;
-        int r = buf_add(ret, chunk, (size_t)n);
-        if (r < 0)
-            return r == -ENOBUFS ? -EFBIG : r;
-    }
-}
 
 static int read_regular(const char *path, struct buf *ret)
 {
     /* O_NONBLOCK: a FIFO in this place must not stop the start for ever */
-    _cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode))
-        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-    return read_fd(fd, ret);
+    _cleanup_(read_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return fd < 0 ? -errno : read_file(fd, ret);
 }
 
 static void say_unreadable(const char *path, int error, struct diag *diag)

@@ -10,16 +10,11 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "io/read_file.h"
 #include "io/settings_files.h"
 #include "model/settings.h"
 
 #define PASSWORD_BYTES_MAX 4096
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
 
 /* Reads to the end or until `size` is full. Returns the length or a negative errno. */
 static ssize_t read_full(int fd, char *data, size_t size)
@@ -84,7 +79,7 @@ static int say_failed(const char *path, int error, struct buf *ret_error)
 /* `guarded`: its mode counts. Credentials lie in a folder of their own that systemd guards. */
 static int read_password(const char *path, bool guarded, char **ret, struct buf *ret_error)
 {
-    _cleanup_(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_(read_file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return say_failed(path, -errno, ret_error);
