@@ -1,4 +1,4 @@
-/* jobcloned: reads the command line and the settings, then hands over to app.c. */
+/* jobcloned: reads the command line and the settings, then hands over to once.c. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -8,11 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "app.h"
 #include "base/diag.h"
 #include "base/log.h"
 #include "io/settings_files.h"
 #include "model/settings.h"
+#include "once.h"
 
 #define DEFAULT_CONFIG "/etc/jobclone/jobcloned.yaml"
 #define EXIT_USAGE 2
@@ -39,7 +39,7 @@ static const char help[] =
 struct arguments {
     const char *config;
     bool check, done;
-    struct app_options once;
+    struct once_options once;
 };
 
 static int arguments_wrong(const char *what)
@@ -149,7 +149,7 @@ int main(int argc, char **argv)
     if (a.check)
         printf("%s: %zu server%s: ok\n", a.config, settings->n_servers, settings->n_servers == 1 ? "" : "s");
     else
-        r = app_once(settings, &a.once);
+        r = once_run(settings, &a.once);
     settings_free(settings);
     return r;
 }
