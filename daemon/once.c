@@ -176,7 +176,7 @@ static void once_check_server(struct once *once, uint64_t now_ms)
     struct server_status s = engine_server_status(once->host.engine, once->server->name);
     bool over = s.since_ms && now_ms - s.since_ms >= once->server->unreachable_ms;
     if (s.trouble == SERVER_TLS)
-        once_give_up(once, "its TLS certificate is not accepted", s.message,
+        once_give_up(once, "its TLS is not accepted", s.message,
                      "check tls.ca_file, tls.pin and the name in url; no credentials were sent");
     else if (s.trouble == SERVER_CREDENTIALS)
         once_give_up(once, "the credentials are refused", s.message,

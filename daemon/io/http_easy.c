@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "io/http_parts.h"
+#include "io/http_tls.h"
 #include "model/settings.h"
 
 /* ---- header lines ---- */
@@ -158,6 +159,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 
 static void set_tls(CURL *easy, const struct server_settings *s)
 {
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or newer */
     bool check = s->verify && (s->ca_file || !s->pin); /* a pin without a CA decides alone */
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, check ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, check ? 2L : 0L);
@@ -259,21 +261,6 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
 
 /* ---- how it ended ---- */
 
-/* A CA of the right name with another key (a certificate made anew): OpenSSL's
- * last word is the signature check, and curl calls it a failed connect. */
-static bool signature_refused(const struct transfer *t)
-{
-    return t->code == CURLE_SSL_CONNECT_ERROR && strstr(t->error, "asn1 encoding routines");
-}
-
-static bool tls_refused(const struct transfer *t)
-{
-    CURLcode code = t->code;
-    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ||
-           code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR ||
-           code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_INVALIDCERTSTATUS || signature_refused(t);
-}
-
 /* True when no byte of the request can have left. Both values outlast curl's own
  * second try of a request on a new connection. */
 static bool nothing_sent(const struct transfer *t)
@@ -299,12 +286,12 @@ static enum http_outcome outcome_of(const struct transfer *t)
         return HTTP_ANSWERED;
     if (!nothing_sent(t))
         return HTTP_LOST;
-    if (tls_refused(t))
+    if (http_tls_refused(t->code, t->error))
         return HTTP_TLS_REFUSED;
     return on_the_way(t) ? HTTP_UNSENT : HTTP_LOST;
 }
 
-static const char *text_of(const struct transfer *t)
+static const char *text_of(struct transfer *t)
 {
     if (t->aborted)
         return "given up";
@@ -312,7 +299,13 @@ static const char *text_of(const struct transfer *t)
         return "the answer is too large";
     if (t->code == CURLE_OK)
         return "";
-    return t->error[0] ? t->error : curl_easy_strerror(t->code);
+    if (!t->error[0])
+        return curl_easy_strerror(t->code);
+    const char *advice = http_tls_advice(t->error);
+    if (!*advice)
+        return t->error;
+    snprintf(t->text, sizeof(t->text), "%s (%s)", t->error, advice);
+    return t->text;
 }
 
 void transfer_give_back(struct transfer *t)

@@ -28,7 +28,8 @@ struct transfer {
     bool too_large;
     char *session;
     char error[CURL_ERROR_SIZE];
-    CURLcode code; /* once ended */
+    char text[CURL_ERROR_SIZE + 256]; /* the error with advice */
+    CURLcode code;                    /* once ended */
     bool aborted;
 };
 

@@ -1,0 +1,12 @@
+/* What the TLS errors of curl and OpenSSL mean: to the port, and to a person. */
+#pragma once
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+/* True when the peer or its certificate has been refused, or no TLS can be agreed on with it. A
+ * connection that merely broke off or took too long is not: the server may be starting. */
+bool http_tls_refused(CURLcode code, const char *error);
+
+/* What to do about an error of that text, or "". */
+const char *http_tls_advice(const char *error);
