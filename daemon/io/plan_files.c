@@ -78,9 +78,10 @@ static struct plan_csv_file *find_csv(const struct plan_files *files, const char
     return NULL;
 }
 
-/* Takes the bytes over. */
-static int keep_csv(struct plan_files *files, const char *path, struct buf *bytes)
+int plan_files_keep_csv(struct plan_files *files, const char *path, struct buf *bytes)
 {
+    if (find_csv(files, path))
+        return -EEXIST;
     struct plan_csv_file *csv = reallocarray(files->csv, files->n_csv + 1, sizeof(*csv));
     if (!csv)
         return -ENOMEM;
@@ -101,14 +102,14 @@ static int read_new(struct plan_files *files, const char *path)
         return folder;
     _cleanup_(read_file_close) int fd = open_beneath(folder, path);
     int r = fd < 0 ? fd : read_file(fd, &bytes);
-    return r < 0 ? r : keep_csv(files, path, &bytes);
+    return r < 0 ? r : plan_files_keep_csv(files, path, &bytes);
 }
 
 int plan_files_read_csv(const char *path, struct buf *ret, void *data)
 {
     struct plan_files *files = data;
     if (!find_csv(files, path)) {
-        int r = read_new(files, path);
+        int r = files->sealed ? -ENOENT : read_new(files, path);
         if (r < 0)
             return r;
     }

@@ -26,14 +26,20 @@ struct plan_files {
     size_t n_csv;
     char hash[PLAN_FILES_HASH_LEN + 1]; /* set by plan_files_hash, else empty */
     size_t plan_bytes;                  /* most bytes of each file */
+    bool sealed;                        /* only what is kept is there: no file is opened any more */
 };
 
 /* Reads the plan: a regular file of at most plan_bytes. Returns 0; or a negative errno with
  * a message for people in `ret_error`. `ret` needs plan_files_done in both cases. */
 int plan_files_load(const char *path, size_t plan_bytes, struct plan_files *ret, struct buf *ret_error);
 
+/* Keeps the bytes as the CSV file of that path; they are taken on success (an empty buffer is left). 0,
+ * -EEXIST when the path is kept already, or -ENOMEM. */
+int plan_files_keep_csv(struct plan_files *files, const char *path, struct buf *bytes);
+
 /* For plan_yaml_options.read_csv, with a struct plan_files as data: gives what was
- * kept, else reads the file beneath the plan's folder (links cannot lead out of it) and keeps it. */
+ * kept, else (unless sealed: -ENOENT) reads the file beneath the plan's folder (links cannot lead out of it)
+ * and keeps it. */
 int plan_files_read_csv(const char *path, struct buf *ret, void *data);
 
 /* Sets `hash`: hex SHA-256 over the plan and the CSV files kept, in order of path. */

@@ -76,6 +76,21 @@ static void csv_is(struct plan_files *files, const char *path, int result, const
     assert_string_equal(buf_str(&bytes), text);
 }
 
+static void a_sealed_plan_opens_no_file(void **state)
+{
+    (void)state;
+    struct plan_files files;
+    struct buf bytes = BUF_INIT(PLAN_BYTES);
+    load(&files, "in/p.yaml");
+    assert_int_equal(buf_add_str(&bytes, "tenant\nz\n"), 0);
+    assert_int_equal(plan_files_keep_csv(&files, "sub/t.csv", &bytes), 0);
+    files.sealed = true;
+    csv_is(&files, "sub/t.csv", 0, "tenant\nz\n");
+    csv_is(&files, "t.csv", -ENOENT, "");
+    assert_int_equal(plan_files_keep_csv(&files, "sub/t.csv", &bytes), -EEXIST);
+    plan_files_done(&files);
+}
+
 static void a_plan_and_its_csv_are_read(void **state)
 {
     struct plan_files files;
@@ -245,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_plan_and_its_csv_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_sealed_plan_opens_no_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_read_once_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(links_do_not_lead_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_regular_files_that_fit_are_read, set_up, tear_down),
