@@ -103,10 +103,11 @@ static void once_report(struct once *once)
     buf_done(&error);
 }
 
-static void once_log(enum log_level level, const char *line, void *data)
+static void once_log(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     static const char *const words[] = {"error: ", "warning: ", "", "debug: "};
     struct once *once = data;
+    (void)fields;
     progress_clear(&once->progress);
     fprintf(stderr, "%s%s\n", words[level], line);
 }

@@ -10,7 +10,7 @@
 
 static struct {
     enum log_level level;
-    void (*sink)(enum log_level level, const char *line, void *data);
+    void (*sink)(enum log_level level, const char *line, const struct log_fields *fields, void *data);
     void *data;
 } sink = {.level = LOG_LEVEL_INFO};
 
@@ -21,7 +21,14 @@ void log_set_level(enum log_level level)
     sink.level = level;
 }
 
-void log_set_sink(void (*fn)(enum log_level level, const char *line, void *data), void *data)
+bool log_shows(enum log_level level)
+{
+    return level <= sink.level;
+}
+
+void log_set_sink(void (*fn)(enum log_level level, const char *line, const struct log_fields *fields,
+                             void *data),
+                  void *data)
 {
     sink.sink = fn;
     sink.data = data;
@@ -38,20 +45,38 @@ int log_level_parse(const char *word, enum log_level *ret_level)
     return -EINVAL;
 }
 
-void log_line(enum log_level level, const char *format, ...)
+static void log_emit(enum log_level level, const struct log_fields *fields, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void log_emit(enum log_level level, const struct log_fields *fields, const char *format, va_list args)
 {
-    if (level > sink.level)
-        return;
     struct buf raw = BUF_INIT(16 * 1024), line = BUF_INIT(64 * 1024);
-    va_list args;
-    va_start(args, format);
     buf_vprintf(&raw, format, args);
-    va_end(args);
     text_escape(&line, buf_str(&raw));
     if (sink.sink)
-        sink.sink(level, buf_str(&line), sink.data);
+        sink.sink(level, buf_str(&line), fields, sink.data);
     else
         fprintf(stderr, "%s: %s\n", level_words[level], buf_str(&line));
     buf_done(&raw);
     buf_done(&line);
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    if (!log_shows(level))
+        return;
+    va_list args;
+    va_start(args, format);
+    log_emit(level, &(struct log_fields){0}, format, args);
+    va_end(args);
+}
+
+void log_event(enum log_level level, const struct log_fields *fields, const char *format, ...)
+{
+    if (!log_shows(level))
+        return;
+    va_list args;
+    va_start(args, format);
+    log_emit(level, fields, format, args);
+    va_end(args);
 }
