@@ -85,8 +85,14 @@ static const struct route ROUTES[] = {
     {"POST", "backupServers", 2, "collect", REQUEST_COLLECT},
 };
 
-static enum request_kind find_kind(const struct call *call)
+static bool same_place(const struct route *route, const struct call *call)
 {
+    return route->n_path == call->n_path && strcasecmp(route->collection, call->path[0]) == 0;
+}
+
+static enum request_kind find_kind(struct call *call)
+{
+    bool place = false, method = false;
     if (call->n_path == 0)
         return strcmp(call->method, "GET") == 0 ? REQUEST_BASE : REQUEST_OTHER;
     if (strcmp(call->path[0], "sim") == 0)
@@ -94,11 +100,16 @@ static enum request_kind find_kind(const struct call *call)
     const char *action = call_arg(call, "action");
     for (size_t i = 0; i < ARRAY_SIZE(ROUTES); i++) {
         const struct route *r = &ROUTES[i];
-        if (strcmp(r->method, call->method) == 0 && r->n_path == call->n_path &&
-            strcasecmp(r->collection, call->path[0]) == 0 &&
-            (!r->action || (action && strcasecmp(action, r->action) == 0)))
+        if (!same_place(r, call))
+            continue;
+        place = true;
+        if (strcmp(r->method, call->method) != 0)
+            continue;
+        method = true;
+        if (!r->action || (action && strcasecmp(action, r->action) == 0))
             return r->kind;
     }
+    call->wrong_method = place && !method;
     return REQUEST_OTHER;
 }
 

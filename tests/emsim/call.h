@@ -20,6 +20,7 @@ struct call {
     unsigned n_path;
     struct bytes body;
     enum request_kind kind;
+    bool wrong_method; /* REQUEST_OTHER: the place is known */
     struct fate fate;
     uint32_t session; /* WORLD_NONE before logon */
     bool json;        /* asked for by Accept */

@@ -78,6 +78,8 @@ static void dispatch(struct call *call)
     };
     if (ROUTE[call->kind])
         ROUTE[call->kind](call);
+    else if (call->wrong_method)
+        call_error(call, 405, "The resource has no such method");
     else
         call_error(call, 404, "There is no such resource or action");
 }

@@ -13,7 +13,7 @@ static const char *name_of(const xmlNode *node)
     return (const char *)node->name;
 }
 
-/* The node or its next sibling that is an element; stray text is refused later. */
+/* The node or its next sibling that is an element. */
 static xmlNode *element(xmlNode *node)
 {
     while (node && node->type != XML_ELEMENT_NODE)
@@ -24,6 +24,15 @@ static xmlNode *element(xmlNode *node)
 static bool in_namespace(const xmlNode *node)
 {
     return node->ns && node->ns->href && strcmp((const char *)node->ns->href, NAMESPACE) == 0;
+}
+
+/* Text that is more than blanks, between elements. */
+static bool has_stray_text(const xmlNode *parent)
+{
+    for (const xmlNode *node = parent->children; node; node = node->next)
+        if (node->type != XML_ELEMENT_NODE && node->type != XML_COMMENT_NODE && !xmlIsBlankNode(node))
+            return true;
+    return false;
 }
 
 static int take_text(struct spec *spec, const struct spec_field *field, xmlNode *node, const char **ret_why)
@@ -70,7 +79,7 @@ static int read_root(struct spec *spec, xmlNode *root, const char **ret_why)
         return -EINVAL;
     xmlNode *info = element(root->children);
     const struct spec_kind *kind = info && in_namespace(info) ? spec_kind_find(name_of(info)) : NULL;
-    if (!kind || element(info->next))
+    if (!kind || element(info->next) || has_stray_text(root) || has_stray_text(info))
         return -EINVAL;
     spec->clone.kind = kind->job_type;
     int r = read_fields(spec, kind, info, ret_why);
@@ -90,7 +99,8 @@ int spec_read_xml(struct bytes body, struct spec *ret, const char **ret_why)
                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (!doc)
         return -EINVAL;
-    int r = read_root(ret, xmlDocGetRootElement(doc), ret_why);
+    /* no document type: with it come entities */
+    int r = doc->intSubset ? -EINVAL : read_root(ret, xmlDocGetRootElement(doc), ret_why);
     xmlFreeDoc(doc);
     if (r < 0)
         spec_done(ret);
