@@ -1,17 +1,18 @@
 /* Doubt is settled by asking, never by guessing (wire reference 8.4, contract
- * 6.1). Finding is cheap and tried often: the orphans of a session that lives,
- * and sweeps. Absence is believed only when `settle` has passed since the doubt
- * arose and since the job list last showed a clone in doubt of that backup
- * server, a collection was accepted in the second half of that time, a whole
- * sweep that began after both lacks the mark, and the session shows no
- * unfinished clone task without owner. */
+ * 6.1). Finding is cheap and tried often (look.c, sweep.c). Absence is believed
+ * only when `settle` has passed since the doubt arose and since the job list
+ * last showed a clone in doubt of that backup server, a collection was accepted
+ * in the second half of that time and has had as long to end, a whole sweep that
+ * began after all this lacks the mark, and the session's list of tasks, read
+ * after `settle`, shows no unfinished clone without owner. Where this cannot be
+ * had, the item ends as unknown: no doubt lasts for ever. */
 #include <string.h>
 
-#include "base/log.h"
 #include "engine/parts.h"
 
 #define COLLECT_GAP_MS 30000
 #define COLLECT_REFUSALS_MAX 3
+#define VERIFY_MIN 1000
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -34,22 +35,47 @@ static uint64_t doubt_base(const struct backup_server *bs, const struct item *it
     return max_u64(item->since_ms, bs->shown_ms);
 }
 
+/* The session's tasks, as listed after `settle`: does each clone have its owner? */
+static bool doubt_listed(const struct server *server, uint64_t base)
+{
+    return !server->orphans && server->listed_ms >= base + server->settings->settle_ms;
+}
+
+static bool doubt_collected_late(const struct server *server, const struct backup_server *bs, uint64_t base)
+{
+    return bs->accepted_ms && bs->accepted_ms >= base + server->settings->settle_ms / 2;
+}
+
 /* May a sweep that began at `at` prove this item absent? */
 static bool doubt_ripe(const struct server *server, const struct backup_server *bs, const struct item *item,
                        uint64_t at)
 {
     uint64_t settle = server->settings->settle_ms, base = doubt_base(bs, item);
-    if (at < base + settle || bs->accepted_ms < base + settle / 2 || !bs->accepted_ms)
-        return false;
-    if (at < bs->accepted_ms + min_u64(settle / 4, COLLECT_GAP_MS))
-        return false; /* the collection must have had its time */
-    return server->orphans == 0 && (server->unlisted || server->listed_ms >= base + settle);
+    return at >= base + settle && doubt_collected_late(server, bs, base) &&
+           at >= bs->accepted_ms + settle / 2 && doubt_listed(server, base);
 }
 
-static bool doubt_hopeless(const struct server *server, const struct backup_server *bs,
-                           const struct item *item, uint64_t at)
+/* Why absence will not be proven, or NULL while it still may. What can change is waited for as
+ * long as a task may take, or `settle` once more, in which the server could be asked. */
+static const char *doubt_hopeless(const struct run *run, const struct backup_server *bs,
+                                  const struct item *item, uint64_t at)
 {
-    return bs->refusals >= COLLECT_REFUSALS_MAX && at >= doubt_base(bs, item) + server->settings->settle_ms;
+    const struct server *server = run->server;
+    uint64_t settle = server->settings->settle_ms, base = doubt_base(bs, item);
+    uint64_t patience = max_u64(settle, run->plan->task_timeout_ms);
+    if (at < base + settle)
+        return NULL;
+    if (bs->refusals >= COLLECT_REFUSALS_MAX)
+        return "not found, and the server refuses to collect: absence cannot be proven";
+    if (server->list_refused)
+        return "not found, and the server does not list its tasks: absence cannot be proven";
+    if (at < max_u64(base + settle, server->back_ms) + patience)
+        return NULL;
+    if (!doubt_collected_late(server, bs, base))
+        return "not found, and no collection is accepted: absence cannot be proven";
+    if (server->orphans)
+        return "not found, but a clone task that belongs to nobody does not end: absence cannot be proven";
+    return "not found, and the list of tasks cannot be read: absence cannot be proven";
 }
 
 static bool doubt_looked_once(const struct run *run, const struct item *item)
@@ -78,7 +104,7 @@ static void doubt_unsettled(struct run *run, uint32_t slot, const char *why)
 static void doubt_absent(struct run *run, uint32_t slot, const struct item *item)
 {
     struct item_event event = {.kind = ITEM_EVENT_ABSENT, .no_more = run->no_more != ITEM_OK};
-    if (!item->never_again && doubt_stranger(run->server, item)) {
+    if (!item->never_again && !event.no_more && doubt_stranger(run->server, item)) {
         event = (struct item_event){.kind = ITEM_EVENT_REFUSED, .error = ITEM_E_NAME_CONFLICT};
         event.message =
             arena_intern(run->plan->arena, "a job of that name without this item's mark is there now");
@@ -99,18 +125,19 @@ static void doubt_judge(struct run *run, uint32_t slot)
     if (item->state != ITEM_IN_DOUBT || item->since_ms >= at)
         return; /* a look speaks only for doubt that is older */
     const struct backup_server *bs = doubt_server(run, slot);
+    const char *hopeless = doubt_hopeless(run, bs, item, at);
     if (item->never_again) {
         doubt_absent(run, slot, item);
     } else if (run->no_more == ITEM_E_RUN_TIMEOUT) {
         doubt_unsettled(run, slot, "not found when the run's time was over");
-    } else if (doubt_hopeless(server, bs, item, at)) {
-        doubt_unsettled(run, slot, "not found, and the server refuses to collect: absence cannot be proven");
     } else if (server->sweep.proof && doubt_ripe(server, bs, item, at)) {
         if (server->mark_lost[item->kind])
             doubt_unsettled(run, slot,
                             "not found, but this server drops descriptions: absence cannot be proven");
         else
             doubt_absent(run, slot, item);
+    } else if (server->sweep.proof && hopeless) {
+        doubt_unsettled(run, slot, hopeless);
     }
 }
 
@@ -135,82 +162,6 @@ void sweep_done(struct server *server)
     server->doubt_ms = 0;
 }
 
-/* ---- looks at single jobs ---- */
-
-static void doubt_orphan(struct exchange *e)
-{
-    struct server *server = e->server;
-    uint32_t place = table_get(&server->tasks, e->task_id);
-    server->looks--;
-    if (place == TABLE_NONE)
-        return; /* that session is gone */
-    struct task_owner *owner = &server->task_owners[place];
-    owner->state = TASK_ORPHAN;
-    char run_id[27];
-    uint32_t slot;
-    if (exchange_fault(e) != FAULT_NONE || e->n_entities != 1)
-        return; /* not readable yet: looked at again with the next list */
-    const struct seen_entity *job = &e->entities[0];
-    struct run *run =
-        item_mark_parse(job->description, run_id, &slot) ? engine_find_run(server->engine, run_id) : NULL;
-    if (!run || slot >= run->n) {
-        owner->state = TASK_DONE; /* not ours */
-        return;
-    }
-    const struct item *item = slot_decided(server->engine, &run->slots[slot]);
-    if (item->state == ITEM_SUBMITTING)
-        return; /* its answer is still on the way */
-    owner->state = TASK_DONE;
-    if (item->state != ITEM_IN_DOUBT || strcmp(item->name, job->name) != 0)
-        return; /* another name: a sweep decides */
-    struct buf uid = BUF_INIT(256);
-    buf_printf(&uid, "urn:veeam:Job:%s", job->id);
-    struct item_event found = {.kind = ITEM_EVENT_FOUND,
-                               .job_uid = arena_str(run->plan->arena, buf_str(&uid))};
-    buf_done(&uid);
-    engine_emit(server->engine, run, slot, &found);
-    heap_push(&server->tidy, 0, place);
-}
-
-static void doubt_was_read_back(struct exchange *e)
-{
-    const struct item *item = &e->run->slots[e->number].item;
-    enum job_kind kind = item->kind;
-    if (exchange_fault(e) != FAULT_NONE || e->n_entities != 1) {
-        e->server->read_back[kind] = false; /* the next clone is read instead */
-        return;
-    }
-    e->server->mark_lost[kind] = !item_mark_matches(e->entities[0].description, e->run->id, e->number);
-    if (e->server->mark_lost[kind])
-        log_warning("server %s does not keep descriptions of %s clones: lost answers cannot be settled there",
-                    e->server->settings->name, job_kind_name(kind));
-}
-
-void doubt_look(struct exchange *e)
-{
-    if (e->task_id)
-        doubt_orphan(e);
-    else
-        doubt_was_read_back(e);
-}
-
-/* The first clone of each kind and session is read back: is its mark kept? */
-void doubt_read_back(struct server *server, struct run *run, uint32_t slot)
-{
-    const struct item *item = &run->slots[slot].item;
-    const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
-    if (server->read_back[item->kind] || item->recovered || !id || !server_ready(server))
-        return;
-    struct exchange *e = exchange_new(server, EXCHANGE_LOOK, HTTP_GET);
-    if (!e)
-        return;
-    e->run = run;
-    e->number = slot;
-    buf_printf(&e->path, "/api/jobs/%s?format=Entity", id + 1);
-    if (exchange_start(e) == 0)
-        server->read_back[item->kind] = true;
-}
-
 /* ---- collections ---- */
 
 void doubt_collected(struct exchange *e)
@@ -221,13 +172,14 @@ void doubt_collected(struct exchange *e)
     bs->asking = false;
     if (fault == FAULT_NONE) {
         bs->accepted_ms = e->started_ms ? e->started_ms : 1;
-        bs->refusals = 0;
+        bs->refusals = bs->failures = 0;
         bs->ask_due_ms = now + min_u64(e->server->settings->settle_ms / 4, COLLECT_GAP_MS);
         return;
     }
-    if (fault == FAULT_REFUSED)
+    bs->failures++;
+    if (fault == FAULT_REFUSED || fault == FAULT_ABSENT)
         bs->refusals++;
-    bs->ask_due_ms = now + min_u64(1000u << min_u64(bs->refusals, 5), COLLECT_GAP_MS);
+    bs->ask_due_ms = now + min_u64(1000u << min_u64(bs->failures, 5), COLLECT_GAP_MS);
 }
 
 static void doubt_collect(struct server *server, uint32_t number)
@@ -275,7 +227,7 @@ static void doubt_wish_of(struct run *run, uint32_t slot, struct doubt_wish *wis
     }
     if (doubt_looked_once(run, item) && item->since_ms < now)
         wish->sweep = true;
-    if (doubt_ripe(server, bs, item, now) || doubt_hopeless(server, bs, item, now))
+    if (doubt_ripe(server, bs, item, now) || doubt_hopeless(run, bs, item, now))
         wish->sweep = wish->proof = true;
     if (now < base + settle / 2)
         wish->due_ms = min_u64(wish->due_ms, base + settle / 2);
@@ -283,11 +235,27 @@ static void doubt_wish_of(struct run *run, uint32_t slot, struct doubt_wish *wis
         wish->due_ms = min_u64(wish->due_ms, max_u64(base + settle, now + min_u64(settle / 16 + 20, 1000)));
 }
 
+/* Enough has succeeded since the last sweep to look at it (design note 5). A share of
+ * the list too, or reading it again and again would cost more than the clones. */
+static bool doubt_verifies(const struct server *server)
+{
+    return server->unverified >= VERIFY_MIN && server->unverified >= server->sweep.jobs / 2;
+}
+
+static bool doubt_closes(const struct server *server)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    for (struct run *run = server->engine->runs; run; run = run->next)
+        if (run->server == server && run->phase == PHASE_CLOSING && now >= run->closing_ms &&
+            run->closing_sweeps < CLOSING_SWEEPS_MAX)
+            return true;
+    return false;
+}
+
 void doubt_act(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
     struct doubt_wish wish = {.due_ms = INSTANT_NEVER};
-    bool closing = false;
     if (server->in_doubt && now >= server->doubt_ms) {
         for (struct run *run = server->engine->runs; run; run = run->next) {
             uint32_t at = run->in_state[ITEM_IN_DOUBT].first;
@@ -297,11 +265,12 @@ void doubt_act(struct server *server)
         }
         server->doubt_ms = max_u64(min_u64(wish.due_ms, server->sweep.due_ms), now + 20);
     }
-    for (struct run *run = server->engine->runs; run; run = run->next)
-        closing |= run->server == server && run->phase == PHASE_CLOSING && now >= run->closing_ms &&
-                   run->closing_sweeps < CLOSING_SWEEPS_MAX;
-    if (!server->sweep.active && (wish.sweep || closing || (server->in_doubt && now >= server->sweep.due_ms)))
-        sweep_begin(server, wish.proof);
+    if (!server->sweep.active) {
+        if (wish.sweep || doubt_closes(server) || doubt_verifies(server))
+            sweep_begin(server, wish.proof);
+        else if (server->in_doubt && now >= server->sweep.due_ms && !look_by_name(server))
+            sweep_begin(server, false);
+    }
     sweep_act(server);
 }
 
@@ -310,6 +279,8 @@ uint64_t doubt_due(const struct server *server)
     uint64_t due = INSTANT_NEVER;
     if (server->sweep.active)
         return server->sweep.asking ? INSTANT_NEVER : 0;
+    if (doubt_verifies(server))
+        return 0;
     if (server->in_doubt)
         due = min_u64(server->doubt_ms, server->sweep.due_ms);
     for (const struct run *run = server->engine->runs; run; run = run->next)

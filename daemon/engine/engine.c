@@ -210,7 +210,7 @@ static void slot_entered(struct run *run, uint32_t slot, const struct item *to)
         server->doubt_ms = 0;
         server->sweep.finds = 0;
     } else if (to->state == ITEM_SUCCEEDED) {
-        doubt_read_back(server, run, slot);
+        look_success(server, run, slot);
     }
 }
 

@@ -143,7 +143,8 @@ struct exchange *exchange_free(struct exchange *e)
 
 static bool exchange_is_list(enum exchange_kind kind)
 {
-    return kind == EXCHANGE_TASKS || kind == EXCHANGE_NAMES || kind == EXCHANGE_SWEEP;
+    return kind == EXCHANGE_TASKS || kind == EXCHANGE_NAMES || kind == EXCHANGE_SWEEP ||
+           kind == EXCHANGE_NAMED;
 }
 
 struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method)
@@ -195,22 +196,47 @@ int exchange_start(struct exchange *e)
     return 0;
 }
 
-/* The only place that reads transport outcomes and status codes (wire reference 3.4). */
+/* Is the answer's body the document that was asked for? */
+static bool exchange_fits(const struct exchange *e)
+{
+    if (e->read_error)
+        return false;
+    switch (e->kind) {
+    case EXCHANGE_LOGON:
+        return e->doc.kind == API_DOC_LOGON && e->token && *e->doc.session_id;
+    case EXCHANGE_SUBMIT:
+        return e->status == 202 && e->doc.kind == API_DOC_TASK && e->n_tasks == 1 && *e->tasks[0].id;
+    case EXCHANGE_TASK:
+        return e->doc.kind == API_DOC_TASK && e->n_tasks == 1;
+    case EXCHANGE_TASKS:
+        return e->doc.kind == API_DOC_TASKS;
+    case EXCHANGE_NAMES:
+        return e->doc.kind == API_DOC_QUERY || e->doc.kind == API_DOC_REFS;
+    case EXCHANGE_SWEEP:
+    case EXCHANGE_NAMED:
+        return e->doc.kind == API_DOC_QUERY;
+    case EXCHANGE_SOURCE:
+    case EXCHANGE_LOOK:
+        return e->n_entities == 1;
+    case EXCHANGE_COLLECT:
+        return e->doc.kind == API_DOC_TASK;
+    case EXCHANGE_KEEPALIVE:
+    case EXCHANGE_LOGOFF:
+    case EXCHANGE_TIDY:
+    case EXCHANGE_KIND_COUNT:
+        break;
+    }
+    return true;
+}
+
 enum fault exchange_fault(const struct exchange *e)
 {
-    if (e->outcome == HTTP_UNSENT || e->outcome == HTTP_TLS_REFUSED)
-        return FAULT_UNSENT;
-    if (e->outcome != HTTP_ANSWERED)
-        return FAULT_LOST;
-    if (e->status >= 200 && e->status < 300)
-        return e->read_error ? FAULT_GARBLED : FAULT_NONE;
-    if (e->status == 401)
-        return FAULT_AUTH;
-    if (e->status == 429)
-        return FAULT_BUSY;
-    if (e->status == 501 || (e->status >= 300 && e->status < 500 && e->status != 408))
-        return FAULT_REFUSED;
-    return FAULT_SERVER;
+    return fault_of_reply(e->kind, e->outcome, e->status, exchange_fits(e));
+}
+
+const struct fault_decision *exchange_decision(const struct exchange *e)
+{
+    return fault_decide(e->kind, exchange_fault(e));
 }
 
 const char *exchange_text(const struct exchange *e, struct arena *arena)
@@ -220,7 +246,7 @@ const char *exchange_text(const struct exchange *e, struct arena *arena)
         buf_printf(&text, "no answer: %.1000s", e->text && *e->text ? e->text : "the connection ended");
     else if (!e->read_error && e->doc.kind == API_DOC_ERROR && *e->doc.error_message)
         buf_printf(&text, "%.2000s", e->doc.error_message);
-    else if (e->read_error)
+    else if (e->read_error || (e->status >= 200 && e->status < 300))
         buf_printf(&text, "HTTP %d with a body that is not the API's %s", e->status, e->server->format->name);
     else
         buf_printf(&text, "HTTP %d without an explanation", e->status);

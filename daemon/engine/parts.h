@@ -8,6 +8,7 @@
 #include "base/table.h"
 #include "codec/api.h"
 #include "engine/engine.h"
+#include "engine/fault.h"
 #include "engine/http.h"
 #include "model/item.h"
 #include "model/limit.h"
@@ -44,21 +45,6 @@ struct slots {
 
 /* ---- exchanges: one request in flight ---- */
 
-enum exchange_kind {
-    EXCHANGE_LOGON,
-    EXCHANGE_KEEPALIVE,
-    EXCHANGE_LOGOFF,
-    EXCHANGE_SUBMIT, /* per item; the only one that may not be repeated */
-    EXCHANGE_TASKS,
-    EXCHANGE_TASK,    /* per item: a task that the list lacks */
-    EXCHANGE_TIDY,    /* deletes a finished task */
-    EXCHANGE_NAMES,   /* a page of jobs or repositories, for a run that resolves */
-    EXCHANGE_SOURCE,  /* a source's entity */
-    EXCHANGE_SWEEP,   /* a page of all jobs with descriptions */
-    EXCHANGE_LOOK,    /* one job: an orphan's, or the first clone of a kind */
-    EXCHANGE_COLLECT, /* per backup server */
-};
-
 struct seen_task {
     const char *id, *message, *job_id;
     enum api_task_state state;
@@ -75,7 +61,7 @@ struct exchange {
     struct http_request request;
     struct exchange *prev, *next; /* of the server, or of the inbox once it has ended */
     struct server *server;
-    struct run *run; /* SUBMIT, TASK, NAMES, SOURCE; LOOK of a first clone */
+    struct run *run; /* SUBMIT, TASK, NAMES, SOURCE */
     uint32_t number; /* slot, source, page or backup server, by kind */
     enum exchange_kind kind;
     uint64_t started_ms;
@@ -96,18 +82,7 @@ struct exchange {
     char *token, *text;
     char *sent_token;    /* the server's may be replaced meanwhile */
     const char *task_id; /* LOOK: the orphan; TIDY */
-};
-
-/* What an answer means, before it is looked at in detail. */
-enum fault {
-    FAULT_NONE,    /* 2xx, well read */
-    FAULT_UNSENT,  /* no byte left */
-    FAULT_LOST,    /* outcome unknown: cut off, timed out, garbled */
-    FAULT_AUTH,    /* 401 */
-    FAULT_BUSY,    /* 429 */
-    FAULT_REFUSED, /* other 4xx but 408, 501, redirects */
-    FAULT_SERVER,  /* other 5xx, 408 */
-    FAULT_GARBLED, /* a good status with a body that is none */
+    const char *mark;    /* LOOK of the first clone of a kind (`number`) */
 };
 
 /* ---- runs ---- */
@@ -205,7 +180,7 @@ struct backup_server {
     /* doubt */
     uint64_t shown_ms;              /* the job list last showed a clone in doubt */
     uint64_t asked_ms, accepted_ms; /* collections: asked for, accepted (its start), 0: never */
-    unsigned refusals;              /* of collections, in a row, that will not change */
+    unsigned failures, refusals;    /* collections not accepted in a row; of them such that will not change */
     bool asking;
     uint64_t ask_due_ms;
 };
@@ -214,14 +189,12 @@ struct backup_server {
 struct found {
     const char *mark, *job_id; /* of the right name if there is one */
     unsigned exact, other;
-    struct run *run;
-    uint32_t slot;
 };
 
 struct sweep {
     bool active, asking;
     uint64_t started_ms, due_ms;
-    unsigned page, pages, pass;
+    unsigned page, pass;
     bool proof; /* absence may be concluded from it: two passes when there are pages */
     struct arena *arena;
     struct found *found;
@@ -229,6 +202,7 @@ struct sweep {
     struct table marks;     /* to found */
     struct table strangers; /* names of items in doubt that a job without their mark has */
     unsigned finds;         /* looks since the last news, for their spacing */
+    size_t jobs;            /* about as many the server has */
 };
 
 struct server {
@@ -247,6 +221,7 @@ struct server {
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
     /* trouble */
     uint64_t unreachable_ms, probe_ms;
+    uint64_t back_ms; /* end of the last outage that was worth the name */
     unsigned probes;
     enum server_trouble trouble;
     char *message;
@@ -262,7 +237,8 @@ struct server {
     size_t n_task_owners, size_task_owners;
     struct heap tidy; /* places in task_owners to delete */
     unsigned tidying;
-    bool polling, unlisted; /* unlisted: GET /tasks is not served here */
+    bool polling, unlisted; /* unlisted: GET /tasks is not served at present */
+    bool list_refused;      /* and in a way that will not change */
     uint64_t unlisted_until_ms;
     unsigned poll_failures;
     uint64_t poll_ms;   /* when the next poll is due */
@@ -275,6 +251,8 @@ struct server {
     size_t n_backup_servers;
     struct table backup_server_ids;
     size_t in_doubt;
+    size_t unverified; /* items that have succeeded since the last sweep began */
+    unsigned naming;   /* queries by name under way */
     struct sweep sweep;
     uint64_t doubt_ms; /* when doubt is to be looked at again */
     bool mark_lost[JOB_KIND_COUNT], read_back[JOB_KIND_COUNT];
@@ -324,6 +302,7 @@ struct exchange *exchange_new(struct server *server, enum exchange_kind kind, en
 int exchange_start(struct exchange *exchange);
 struct exchange *exchange_free(struct exchange *exchange);
 enum fault exchange_fault(const struct exchange *exchange);
+const struct fault_decision *exchange_decision(const struct exchange *exchange);
 /* A sentence for people about a failed exchange; in the arena. */
 const char *exchange_text(const struct exchange *exchange, struct arena *arena);
 
@@ -332,7 +311,6 @@ bool server_ready(const struct server *server);
 void server_reply(struct exchange *exchange);
 void server_act(struct server *server);
 uint64_t server_due(const struct server *server);
-void server_note(struct server *server, const struct exchange *exchange, enum fault fault);
 bool server_has_work(const struct server *server);
 uint32_t server_backup_server(struct server *server, const char *id, const char *name);
 
@@ -371,12 +349,15 @@ void watch_reply(struct exchange *exchange);
 void watch_timeouts(struct run *run);
 uint64_t watch_due(const struct server *server);
 
-/* doubt.c, sweep.c */
-void doubt_look(struct exchange *exchange);
+/* doubt.c, look.c, sweep.c */
 void doubt_collected(struct exchange *exchange);
 void doubt_act(struct server *server);
-void doubt_read_back(struct server *server, struct run *run, uint32_t slot);
 uint64_t doubt_due(const struct server *server);
+void look_reply(struct exchange *exchange);
+void look_named(struct exchange *exchange);
+void look_success(struct server *server, struct run *run, uint32_t slot);
+bool look_by_name(struct server *server);
+void sweep_schedule(struct server *server);
 void sweep_begin(struct server *server, bool proof);
 void sweep_act(struct server *server);
 void sweep_reply(struct exchange *exchange);

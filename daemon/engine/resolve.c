@@ -226,7 +226,7 @@ static void resolve_page(struct run *run, const struct exchange *e)
         resolve_next_phase(run);
 }
 
-static void resolve_source(struct run *run, const struct exchange *e, enum fault fault)
+static void resolve_source(struct run *run, const struct exchange *e, bool refused)
 {
     struct source *source = &run->sources[e->number];
     struct arena *arena = run->plan->arena;
@@ -234,7 +234,7 @@ static void resolve_source(struct run *run, const struct exchange *e, enum fault
     source->state = SOURCE_BAD;
     source->error = ITEM_E_SOURCE_NOT_CLONABLE;
     source->http = e->status;
-    if (fault == FAULT_REFUSED) {
+    if (refused) {
         source->error = e->status == 404   ? ITEM_E_SOURCE_NOT_FOUND
                         : e->status == 403 ? ITEM_E_ACCESS_DENIED
                                            : ITEM_E_LOOKUP;
@@ -257,20 +257,18 @@ static void resolve_source(struct run *run, const struct exchange *e, enum fault
 
 void resolve_reply(struct run *run, struct exchange *e)
 {
-    enum fault fault = exchange_fault(e);
+    const struct fault_decision *decision = exchange_decision(e);
     run->asking--;
     if (e->kind == EXCHANGE_SOURCE && run->sources[e->number].state == SOURCE_READING)
         run->sources[e->number].state = SOURCE_UNREAD;
-    bool fits = e->kind == EXCHANGE_SOURCE ? e->n_entities == 1
-                                           : e->doc.kind == API_DOC_QUERY || e->doc.kind == API_DOC_REFS;
-    if (fault == FAULT_AUTH)
+    if (decision->session == FAULT_SESSION_LOST)
         return; /* asked again in the new session */
-    if (fault == FAULT_REFUSED && e->kind == EXCHANGE_NAMES) {
+    if (decision->item == FAULT_ITEM_FAIL && e->kind == EXCHANGE_NAMES) {
         resolve_refused(run, e);
-    } else if (fault == FAULT_REFUSED || (fault == FAULT_NONE && fits)) {
+    } else if (decision->item != FAULT_ITEM_NONE) {
         run->ask_failures = 0;
         if (e->kind == EXCHANGE_SOURCE)
-            resolve_source(run, e, fault);
+            resolve_source(run, e, decision->item == FAULT_ITEM_FAIL);
         else
             resolve_page(run, e);
     } else {

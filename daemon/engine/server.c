@@ -9,6 +9,7 @@
 #define PROBE_MIN_MS 500
 #define PROBE_MAX_MS 30000
 #define BUSY_MS 1000
+#define OUTAGE_MS 60000             /* shorter ones move no deadline */
 #define IDLE_MAX_MS (9 * 60 * 1000) /* well below the 15 idle minutes of wire reference 2.4 */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -60,29 +61,42 @@ static void server_fail(struct server *server, const struct exchange *e)
     server->probe_ms = now + min_u64(wait, PROBE_MAX_MS);
 }
 
-void server_note(struct server *server, const struct exchange *e, enum fault fault)
+static void server_back(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
-    if (e->outcome == HTTP_TLS_REFUSED) {
+    if (server->unreachable_ms)
+        log_info("server %s answers again", server->settings->name);
+    if (server->unreachable_ms && now - server->unreachable_ms >= OUTAGE_MS)
+        server->back_ms = now;
+    server->unreachable_ms = server->probe_ms = 0;
+    if (server->trouble == SERVER_UNREACHABLE)
+        server->trouble = SERVER_FINE;
+}
+
+/* What the answer says about the server itself (fault.h). */
+static void server_note(struct server *server, const struct exchange *e,
+                        const struct fault_decision *decision)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    if (decision->rest) {
+        uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
+        server->busy_until_ms = now + min_u64(wait, 10 * 60 * 1000);
+    }
+    switch (decision->server) {
+    case FAULT_SERVER_NONE:
+        break;
+    case FAULT_SERVER_ANSWERS:
+        server_back(server);
+        break;
+    case FAULT_SERVER_AWAY:
+    case FAULT_SERVER_WRONG:
+        server_fail(server, e);
+        break;
+    case FAULT_SERVER_TLS:
         server_say(server, e);
         server->trouble = SERVER_TLS;
         server->probe_ms = now + PROBE_MAX_MS;
-    } else if (e->outcome == HTTP_ABORTED) {
-        return;
-    } else if (fault == FAULT_UNSENT ||
-               (e->kind != EXCHANGE_SUBMIT && fault != FAULT_NONE && fault != FAULT_AUTH &&
-                fault != FAULT_REFUSED && fault != FAULT_BUSY)) {
-        server_fail(server, e);
-    } else if (fault != FAULT_LOST && fault != FAULT_GARBLED && fault != FAULT_SERVER) {
-        if (server->unreachable_ms)
-            log_info("server %s answers again", server->settings->name);
-        server->unreachable_ms = server->probe_ms = 0;
-        if (server->trouble == SERVER_UNREACHABLE)
-            server->trouble = SERVER_FINE;
-    }
-    if (e->status == 429 || e->status == 503) {
-        uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
-        server->busy_until_ms = now + min_u64(wait, 10 * 60 * 1000);
+        break;
     }
 }
 
@@ -128,22 +142,24 @@ static void server_auth(struct server *server, const struct exchange *e)
     server_session_gone(server);
 }
 
-static void server_wrong(struct server *server, const char *why)
+/* Twice in a row before any session: it is not what the settings say it is. */
+static void server_wrong(struct server *server, const struct exchange *e)
 {
+    if (server->session.serial || server->session.failures < 2)
+        return;
+    struct buf why = BUF_INIT(4096);
+    buf_printf(&why,
+               "the logon was answered without a session (%s): is the URL that of the Enterprise Manager "
+               "REST API (default port 9398), not of its web page?",
+               exchange_text(e, e->arena));
     free(server->message);
-    server->message = strdup(why);
+    server->message = strdup(buf_str(&why));
+    buf_done(&why);
     server->trouble = SERVER_WRONG;
-    session_failed(&server->session, server->engine->now.mono_ms);
 }
 
 static void server_logged_on(struct server *server, struct exchange *e)
 {
-    if (!e->token || e->doc.kind != API_DOC_LOGON || !*e->doc.session_id) {
-        server_wrong(server,
-                     "the logon was answered without a session: is the URL that of the Enterprise Manager "
-                     "REST API (default port 9398), not of its web page?");
-        return;
-    }
     server_forget_token(server);
     server->token = e->token;
     e->token = NULL;
@@ -163,23 +179,28 @@ static void server_logged_on(struct server *server, struct exchange *e)
     log_info("server %s: logged on as %s", server->settings->name, server->settings->username);
 }
 
-static void server_logon_reply(struct server *server, struct exchange *e, enum fault fault)
+static void server_logon_reply(struct server *server, struct exchange *e,
+                               const struct fault_decision *decision)
 {
     uint64_t now = server->engine->now.mono_ms;
-    if (fault == FAULT_NONE) {
+    switch (decision->session) {
+    case FAULT_SESSION_OPEN:
         server_logged_on(server, e);
-    } else if (fault == FAULT_AUTH) {
+        break;
+    case FAULT_SESSION_REFUSED:
         session_refused(&server->session, now);
         server_say(server, e);
         if (server->session.state == SESSION_REFUSED)
             server->trouble = SERVER_CREDENTIALS;
-    } else if (fault == FAULT_REFUSED) {
-        struct buf why = BUF_INIT(4096);
-        buf_printf(&why, "the logon was refused with HTTP %d: %s", e->status, exchange_text(e, e->arena));
-        server_wrong(server, buf_str(&why));
-        buf_done(&why);
-    } else {
+        break;
+    case FAULT_SESSION_FAILED:
         session_failed(&server->session, now);
+        if (decision->server == FAULT_SERVER_WRONG)
+            server_wrong(server, e);
+        break;
+    case FAULT_SESSION_LOST:
+    case FAULT_SESSION_NONE:
+        break;
     }
 }
 
@@ -210,11 +231,11 @@ static void server_log_off(struct server *server)
 
 /* ---- answers ---- */
 
-static void server_route(struct exchange *e, enum fault fault)
+static void server_route(struct exchange *e, const struct fault_decision *decision)
 {
     switch (e->kind) {
     case EXCHANGE_LOGON:
-        server_logon_reply(e->server, e, fault);
+        server_logon_reply(e->server, e, decision);
         break;
     case EXCHANGE_SUBMIT:
         submit_reply(e);
@@ -231,25 +252,29 @@ static void server_route(struct exchange *e, enum fault fault)
     case EXCHANGE_SWEEP:
         sweep_reply(e);
         break;
+    case EXCHANGE_NAMED:
+        look_named(e);
+        break;
     case EXCHANGE_LOOK:
-        doubt_look(e);
+        look_reply(e);
         break;
     case EXCHANGE_COLLECT:
         doubt_collected(e);
         break;
     case EXCHANGE_KEEPALIVE:
     case EXCHANGE_LOGOFF:
+    case EXCHANGE_KIND_COUNT:
         break;
     }
 }
 
 void server_reply(struct exchange *e)
 {
-    enum fault fault = exchange_fault(e);
-    server_note(e->server, e, fault);
-    if (fault == FAULT_AUTH && e->kind != EXCHANGE_LOGON)
+    const struct fault_decision *decision = exchange_decision(e);
+    server_note(e->server, e, decision);
+    if (decision->session == FAULT_SESSION_LOST)
         server_auth(e->server, e);
-    server_route(e, fault);
+    server_route(e, decision);
 }
 
 /* ---- acting ---- */

@@ -118,8 +118,6 @@ static struct item_event submit_accepted(struct exchange *e)
 {
     struct server *server = e->server;
     struct item_event event = {.kind = ITEM_EVENT_LOST, .http = e->status};
-    if (e->status != 202 || e->doc.kind != API_DOC_TASK || e->n_tasks != 1 || !*e->tasks[0].id)
-        return event; /* something was answered, but not which task */
     if (e->serial != server->session.serial || server->session.state != SESSION_OPEN)
         return event; /* the task belongs to a session that is gone */
     event.kind = ITEM_EVENT_ACCEPTED;
@@ -130,30 +128,26 @@ static struct item_event submit_accepted(struct exchange *e)
     return event;
 }
 
-static struct item_event submit_event(struct exchange *e, enum fault fault)
+static struct item_event submit_event(struct exchange *e, const struct fault_decision *decision)
 {
     struct item_event event = {.kind = ITEM_EVENT_LOST, .http = e->outcome == HTTP_ANSWERED ? e->status : 0};
-    switch (fault) {
-    case FAULT_NONE:
+    switch (decision->item) {
+    case FAULT_ITEM_ANSWER:
         return submit_accepted(e);
-    case FAULT_UNSENT:
-        event.kind = ITEM_EVENT_UNSENT;
+    case FAULT_ITEM_BACK:
+        event.kind = decision->session == FAULT_SESSION_LOST ? ITEM_EVENT_AUTH : ITEM_EVENT_UNSENT;
         break;
-    case FAULT_AUTH:
-        event.kind = ITEM_EVENT_AUTH;
-        break;
-    case FAULT_BUSY:
+    case FAULT_ITEM_LATER:
         event.kind = ITEM_EVENT_BUSY;
         event.wait_ms = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : 0;
         break;
-    case FAULT_REFUSED:
+    case FAULT_ITEM_FAIL:
         event.kind = ITEM_EVENT_REFUSED;
         event.error = e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_REFUSED;
         event.message = exchange_text(e, e->run->plan->arena);
         break;
-    case FAULT_LOST:
-    case FAULT_SERVER:
-    case FAULT_GARBLED:
+    case FAULT_ITEM_DOUBT:
+    case FAULT_ITEM_NONE:
         break;
     }
     return event;
@@ -162,12 +156,12 @@ static struct item_event submit_event(struct exchange *e, enum fault fault)
 void submit_reply(struct exchange *e)
 {
     struct server *server = e->server;
-    enum fault fault = exchange_fault(e);
-    struct item_event event = submit_event(e, fault);
+    const struct fault_decision *decision = exchange_decision(e);
+    struct item_event event = submit_event(e, decision);
     server->submits--;
-    if (fault == FAULT_NONE || fault == FAULT_REFUSED)
+    if (decision->pace > 0)
         limit_good(&server->limit);
-    else if (fault == FAULT_BUSY || fault == FAULT_SERVER || fault == FAULT_LOST)
+    else if (decision->pace < 0)
         limit_bad(&server->limit, server->engine->now.mono_ms);
     if (event.kind == ITEM_EVENT_LOST)
         log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else",

@@ -17,10 +17,12 @@ void sweep_stop(struct server *server)
     free(sweep->found);
     table_done(&sweep->marks);
     table_done(&sweep->strangers);
-    *sweep = (struct sweep){.due_ms = sweep->due_ms, .finds = sweep->finds, .asking = sweep->asking};
+    *sweep = (struct sweep){
+        .due_ms = sweep->due_ms, .finds = sweep->finds, .jobs = sweep->jobs, .asking = sweep->asking};
 }
 
-static void sweep_schedule(struct server *server)
+/* When the next look that finds is due: with growing gaps, from one news to the next. */
+void sweep_schedule(struct server *server)
 {
     uint64_t wait = SWEEP_MIN_MS;
     for (unsigned i = 0; i < server->sweep.finds && wait < SWEEP_MAX_MS; i++)
@@ -37,9 +39,11 @@ static int sweep_names(struct server *server)
     for (struct run *run = server->engine->runs; run; run = run->next) {
         uint32_t at = run->in_state[ITEM_IN_DOUBT].first;
         for (size_t n = run->server == server ? run->in_state[ITEM_IN_DOUBT].n : 0; n > 0;
-             n--, at = run->slots[at].next)
-            if (table_put(&server->sweep.strangers, run->slots[at].item.name, 0) < 0)
+             n--, at = run->slots[at].next) {
+            const char *name = arena_str(server->sweep.arena, run->slots[at].item.name);
+            if (!name || table_put(&server->sweep.strangers, name, 0) < 0)
                 return -1;
+        }
     }
     return 0;
 }
@@ -55,6 +59,7 @@ void sweep_begin(struct server *server, bool proof)
     sweep->proof = proof;
     sweep->started_ms = server->engine->now.mono_ms;
     sweep->page = sweep->pass = 1;
+    server->unverified = 0;
     if (!sweep->active)
         sweep_stop(server);
 }
@@ -123,8 +128,6 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
     struct found *found = sweep_found(&server->sweep, mark);
     if (!found)
         return false;
-    found->run = run;
-    found->slot = slot;
     bool exact = strcmp(item->name, job->name) == 0;
     bool again =
         found->job_id && strcmp(found->job_id, job->id) == 0; /* second pass, or a page that shifted */
@@ -147,28 +150,36 @@ static void sweep_stranger(struct server *server, const struct seen_entity *job)
     buf_done(&key);
 }
 
+static void sweep_tell(struct server *server, const struct found *found)
+{
+    char run_id[27];
+    uint32_t slot;
+    struct run *run =
+        item_mark_parse(found->mark, run_id, &slot) ? engine_find_run(server->engine, run_id) : NULL;
+    if (!run)
+        return; /* it has ended meanwhile */
+    struct buf uid = BUF_INIT(256);
+    struct item_event event = {.kind = ITEM_EVENT_FOUND};
+    buf_printf(&uid, "urn:veeam:Job:%s", found->job_id ? found->job_id : "");
+    event.job_uid = arena_str(run->plan->arena, buf_str(&uid));
+    buf_done(&uid);
+    const struct item *item = slot_decided(server->engine, &run->slots[slot]);
+    if (found->exact > 1 || (found->exact == 0 && found->other > 1)) {
+        event.kind = ITEM_EVENT_UNSETTLED;
+        event.error = ITEM_E_UNSETTLED;
+        event.message =
+            arena_intern(run->plan->arena, "several jobs carry this item's mark; see which is wanted");
+    }
+    uint32_t bs = item->server_id ? table_get(&server->backup_server_ids, item->server_id) : TABLE_NONE;
+    if (bs != TABLE_NONE)
+        server->backup_servers[bs].shown_ms = server->engine->now.mono_ms;
+    engine_emit(server->engine, run, slot, &event);
+}
+
 static void sweep_end(struct server *server)
 {
-    struct sweep *sweep = &server->sweep;
-    for (size_t i = 0; i < sweep->n_found; i++) {
-        struct found *found = &sweep->found[i];
-        struct buf uid = BUF_INIT(256);
-        struct item_event event = {.kind = ITEM_EVENT_FOUND};
-        buf_printf(&uid, "urn:veeam:Job:%s", found->job_id ? found->job_id : "");
-        event.job_uid = arena_str(found->run->plan->arena, buf_str(&uid));
-        buf_done(&uid);
-        const struct item *item = slot_decided(server->engine, &found->run->slots[found->slot]);
-        if (found->exact > 1 || (found->exact == 0 && found->other > 1)) {
-            event.kind = ITEM_EVENT_UNSETTLED;
-            event.error = ITEM_E_UNSETTLED;
-            event.message = arena_intern(found->run->plan->arena,
-                                         "several jobs carry this item's mark; see which is wanted");
-        }
-        uint32_t bs = item->server_id ? table_get(&server->backup_server_ids, item->server_id) : TABLE_NONE;
-        if (bs != TABLE_NONE)
-            server->backup_servers[bs].shown_ms = server->engine->now.mono_ms;
-        engine_emit(server->engine, found->run, found->slot, &event);
-    }
+    for (size_t i = 0; i < server->sweep.n_found; i++)
+        sweep_tell(server, &server->sweep.found[i]);
     sweep_done(server);
     sweep_stop(server);
 }
@@ -177,7 +188,7 @@ static void sweep_next(struct server *server, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
     if (sweep->page == 1)
-        sweep->pages = paging->pages;
+        sweep->jobs = paging->given ? (size_t)paging->pages * paging->page_size : 0;
     if (paging->given && (paging->has_next || sweep->page < paging->pages)) {
         sweep->page++;
         return;
@@ -196,7 +207,7 @@ void sweep_reply(struct exchange *e)
     server->sweep.asking = false;
     if (!server->sweep.active)
         return;
-    if (exchange_fault(e) != FAULT_NONE || e->doc.kind != API_DOC_QUERY) {
+    if (exchange_fault(e) != FAULT_NONE) {
         sweep_stop(server); /* half a list says nothing; begun anew when it is due */
         return;
     }

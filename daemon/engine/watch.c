@@ -191,11 +191,13 @@ static void watch_listed(struct exchange *e, enum fault fault)
 {
     struct server *server = e->server;
     server->polling = false;
-    if (fault == FAULT_REFUSED || fault == FAULT_SERVER)
-        server->unlisted = fault == FAULT_REFUSED || ++server->poll_failures >= POLL_FAILURES_MAX;
+    bool refused = fault == FAULT_REFUSED || fault == FAULT_ABSENT;
+    if (refused || fault == FAULT_SERVER)
+        server->unlisted = refused || ++server->poll_failures >= POLL_FAILURES_MAX;
     if (server->unlisted)
         server->unlisted_until_ms = server->engine->now.mono_ms + UNLISTED_MS;
-    if (fault != FAULT_NONE || e->doc.kind != API_DOC_TASKS)
+    server->list_refused = refused || (server->list_refused && fault != FAULT_NONE);
+    if (fault != FAULT_NONE)
         return; /* cut off or garbled: it changes nothing */
     server->poll_failures = 0;
     server->orphans = 0;
@@ -205,15 +207,16 @@ static void watch_listed(struct exchange *e, enum fault fault)
     ask_missing(server, e);
 }
 
-static void watch_single(struct exchange *e, enum fault fault)
+static void watch_single(struct exchange *e)
 {
     struct server *server = e->server;
     struct slot *s = &e->run->slots[e->number];
     s->asked = false;
     server->singles--;
-    if (fault == FAULT_NONE && e->doc.kind == API_DOC_TASK && e->n_tasks == 1) {
+    enum fault_item item = exchange_decision(e)->item;
+    if (item == FAULT_ITEM_ANSWER) {
         task_seen(server, &e->tasks[0]);
-    } else if (e->outcome == HTTP_ANSWERED && (e->status == 500 || e->status == 404)) {
+    } else if (item == FAULT_ITEM_DOUBT) {
         struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
         if (e->serial == server->session.serial)
             engine_emit(server->engine, e->run, e->number, &gone);
@@ -222,11 +225,10 @@ static void watch_single(struct exchange *e, enum fault fault)
 
 void watch_reply(struct exchange *e)
 {
-    enum fault fault = exchange_fault(e);
     if (e->kind == EXCHANGE_TASKS) {
-        watch_listed(e, fault);
+        watch_listed(e, exchange_fault(e));
     } else if (e->kind == EXCHANGE_TASK) {
-        watch_single(e, fault);
+        watch_single(e);
     } else {
         e->server->tidying--;
     }
