@@ -58,6 +58,42 @@ static const char *const steps[STORE_SCHEMA_VERSION] = {
     " http INTEGER NOT NULL,"
     " task TEXT);"
     "CREATE INDEX history_run ON history (run, idx);",
+    /* 2: where runs come from, what the operator wants of them, and schedules. `filed` is the plan's
+     * name in the spool's folders; the four after it know a file dropped there again. */
+    "ALTER TABLE runs ADD COLUMN origin INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN owner INTEGER;"
+    "ALTER TABLE runs ADD COLUMN wish INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN due_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN started_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN items INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN succeeded INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN skipped INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN unknown INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN filed TEXT;"
+    "ALTER TABLE runs ADD COLUMN drop_dev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN drop_inode INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN drop_size INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE runs ADD COLUMN drop_mtime_ns INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX runs_open ON runs (seq) WHERE state IN (0, 1, 2);"
+    /* the ends that an older program stored are counted as well */
+    "UPDATE runs SET"
+    " items = (SELECT count(*) FROM items i WHERE i.run = runs.seq),"
+    " succeeded = (SELECT count(*) FROM items i WHERE i.run = runs.seq AND i.state = 4),"
+    " skipped = (SELECT count(*) FROM items i WHERE i.run = runs.seq AND i.state = 5),"
+    " failed = (SELECT count(*) FROM items i WHERE i.run = runs.seq AND i.state = 6),"
+    " cancelled = (SELECT count(*) FROM items i WHERE i.run = runs.seq AND i.state = 7),"
+    " unknown = (SELECT count(*) FROM items i WHERE i.run = runs.seq AND i.state = 8)"
+    " WHERE state IN (3, 4, 5);"
+    /* one row for each due time seen; `run` is null where it was left out */
+    "CREATE TABLE schedules ("
+    " plan TEXT NOT NULL,"
+    " due_ms INTEGER NOT NULL,"
+    " run TEXT,"
+    " state INTEGER,"
+    " PRIMARY KEY (plan, due_ms)) WITHOUT ROWID;"
+    "CREATE INDEX schedules_run ON schedules (run) WHERE run IS NOT NULL;",
 };
 
 static int read_number(sqlite3 *db, const char *sql, int *ret)

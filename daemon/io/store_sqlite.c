@@ -1,9 +1,8 @@
-/* Opening, locking and the commit of batches; calls about whole runs are in
- * store_runs.c. Happy path of a batch: the loop thread lends the changes to a
- * worker, which writes them in one transaction (synced), and on_done follows on
- * the loop thread. When a statement fails everything is taken back and on_done
- * gets the error; the connection stays good, so the same batch can be tried
- * again when there is room. */
+/* Opening, locking and the engine's batches. Happy path of a batch: it becomes a job
+ * of the queue (store_jobs.h), which writes it in one transaction (synced), and
+ * on_done follows on the loop thread. When a statement fails everything is taken
+ * back and on_done gets the error; the connection stays good, so the same batch
+ * can be tried again when there is room. */
 #include "io/store_sqlite.h"
 
 #include <errno.h>
@@ -12,15 +11,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "io/loop.h"
 #include "io/store_internal.h"
 #include "io/store_rows.h"
 #include "io/store_schema.h"
 #include "model/item.h"
-
-static const char put_run_sql[] = "UPDATE runs SET state = ?2, finished_ms = ?3 WHERE id = ?1";
 
 int store_begin(struct store_sqlite *store)
 {
@@ -37,13 +35,6 @@ int store_end(struct store_sqlite *store, int error)
     return error;
 }
 
-static int64_t wall_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int write_item(struct store_sqlite *store, const struct store_change *change, int64_t wall_ms)
 {
     int r = store_bind_history(store->put_history, change->run_id, change->item, wall_ms);
@@ -54,44 +45,24 @@ static int write_item(struct store_sqlite *store, const struct store_change *cha
     return r < 0 ? r : store_run(store->db, store->put_item);
 }
 
-static int write_run(struct store_sqlite *store, const struct store_change *change)
+static int write_batch(struct store_sqlite *store, void *data)
 {
-    int r = store_bind_text(store->put_run, 1, change->run_id);
-    if (r < 0)
-        return r;
-    if (sqlite3_bind_int(store->put_run, 2, (int)change->run_state) != SQLITE_OK ||
-        sqlite3_bind_int64(store->put_run, 3, change->finished_ms) != SQLITE_OK)
-        return -ENOMEM;
-    r = store_run(store->db, store->put_run);
-    if (r == 0 && sqlite3_changes(store->db) == 0)
-        return -ENOENT;
+    (void)data;
+    int64_t now = loop_now().wall_ms;
+    int r = 0;
+    for (size_t i = 0; i < store->n_changes && r == 0; i++) {
+        const struct store_change *change = &store->changes[i];
+        r = change->item != NULL ? write_item(store, change, now)
+                                 : store_write_run(store, change->run_id, change->run_state, change->run_wish,
+                                                   change->finished_ms);
+    }
     return r;
 }
 
-static int write_batch(struct store_sqlite *store)
+static void on_committed(int error, void *data)
 {
-    int r = store_begin(store);
-    if (r < 0)
-        return store_end(store, r);
-    int64_t now = wall_now();
-    for (size_t i = 0; i < store->n_changes && r == 0; i++) {
-        const struct store_change *change = &store->changes[i];
-        r = change->item != NULL ? write_item(store, change, now) : write_run(store, change);
-    }
-    return store_end(store, r);
-}
-
-static void on_work(uv_work_t *work)
-{
-    struct store_sqlite *store = work->data;
-    store->result = write_batch(store);
-}
-
-static void on_worked(uv_work_t *work, int status)
-{
-    struct store_sqlite *store = work->data;
-    int error = status < 0 ? status : store->result;
-    store->busy = false;
+    struct store_sqlite *store = data;
+    store->committing = false;
     store->changes = NULL;
     store->on_done(error, store->data); /* may begin the next batch */
 }
@@ -100,18 +71,18 @@ static void commit(struct store *port, const struct store_change *changes, size_
                    void (*on_done)(int error, void *data), void *data)
 {
     struct store_sqlite *store = (struct store_sqlite *)port;
-    /* A second batch on one connection would mix two transactions: a broken
-     * caller, and a wrong clone is worse than a restart. */
-    if (store->busy)
+    /* Two batches under way, and the order of the engine's values would no longer be its own: a
+     * broken caller, and a wrong clone is worse than a restart. */
+    if (store->committing)
         abort();
-    store->busy = true;
+    store->committing = true;
     store->changes = changes;
     store->n_changes = n;
     store->on_done = on_done;
     store->data = data;
-    store->work.data = store;
-    if (uv_queue_work(store->loop, &store->work, on_work, on_worked) < 0)
-        abort(); /* it fails only without a function */
+    store->commit_job =
+        (struct store_job){.write = true, .work = write_batch, .on_done = on_committed, .data = store};
+    store_jobs_add(store, &store->commit_job);
 }
 
 struct store *store_sqlite_port(struct store_sqlite *store)
@@ -195,6 +166,22 @@ static int configure(sqlite3 *db)
                           "PRAGMA journal_size_limit = 67108864");
 }
 
+static int prepare_all(struct store_sqlite *store)
+{
+    const struct {
+        const char *sql;
+        sqlite3_stmt **stmt;
+    } all[] = {{store_item_sql, &store->put_item},
+               {store_history_sql, &store->put_history},
+               {store_run_sql, &store->put_run},
+               {store_totals_sql, &store->put_totals},
+               {store_due_state_sql, &store->put_due_state}};
+    int r = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(all) && r == 0; i++)
+        r = store_prepare(store->db, all[i].sql, all[i].stmt);
+    return r;
+}
+
 static int open_database(struct store_sqlite *store, const char *path, struct buf *ret_error)
 {
     int rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, NULL);
@@ -206,11 +193,7 @@ static int open_database(struct store_sqlite *store, const char *path, struct bu
     r = store_schema_apply(store->db, path, ret_error);
     if (r < 0)
         return r;
-    r = store_prepare(store->db, store_item_sql, &store->put_item);
-    if (r == 0)
-        r = store_prepare(store->db, store_history_sql, &store->put_history);
-    if (r == 0)
-        r = store_prepare(store->db, put_run_sql, &store->put_run);
+    r = prepare_all(store);
     if (r < 0)
         store_explain(store->db, r, path, ret_error);
     return r;
@@ -251,15 +234,21 @@ int store_sqlite_open(uv_loop_t *loop, const char *directory, struct store_sqlit
     return 0;
 }
 
+bool store_sqlite_idle(const struct store_sqlite *store)
+{
+    return store->jobs.under_way == NULL && store->jobs.first == NULL;
+}
+
 struct store_sqlite *store_sqlite_close(struct store_sqlite *store)
 {
     if (store == NULL)
         return NULL;
-    if (store->busy)
+    if (!store_sqlite_idle(store))
         abort(); /* the worker would go on with freed memory */
-    sqlite3_finalize(store->put_item);
-    sqlite3_finalize(store->put_history);
-    sqlite3_finalize(store->put_run);
+    sqlite3_stmt *const all[] = {store->put_item, store->put_history, store->put_run, store->put_totals,
+                                 store->put_due_state};
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        sqlite3_finalize(all[i]);
     sqlite3_close(store->db);
     if (store->lock >= 0)
         close(store->lock);

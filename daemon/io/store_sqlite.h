@@ -1,10 +1,13 @@
 /* The store port on SQLite (design note 10): one file `jobclone.db` in the state
- * directory, WAL, synchronous=FULL, one exclusive connection that works in the
- * loop's thread pool for commits and on the caller's thread before the loop
- * runs. Rows of items appear when an item first leaves QUEUED; until then the
- * plan's bytes, kept with the run, say all about it. */
+ * directory, WAL, synchronous=FULL, one exclusive connection. Asynchronous calls
+ * (store_async.h) and the engine's batches go through one queue, whose jobs are
+ * carried out in order by a worker of the loop's thread pool; the synchronous
+ * calls below work on the caller's thread. Rows of items appear when an item
+ * first leaves QUEUED; until then the plan's bytes, kept with the run, say all
+ * about it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -16,6 +19,22 @@ struct arena;
 struct item;
 struct store_sqlite;
 
+/* Where a run came from. The numbers are on disk. */
+enum run_origin { RUN_FROM_ONCE, RUN_FROM_SPOOL, RUN_FROM_CONTROL, RUN_FROM_SCHEDULE };
+
+const char *run_origin_name(enum run_origin origin);
+
+/* The outcomes of a run; but for `items`, which is known from the start, they are
+ * counted when its end is stored. */
+struct store_totals {
+    int64_t items, succeeded, skipped, failed, cancelled, unknown;
+};
+
+/* What a file dropped into the spool is known by. */
+struct store_drop {
+    int64_t dev, inode, size, mtime_ns;
+};
+
 /* A run as stored. Strings are the caller's on input, heap copies on output. */
 struct store_run {
     char *id;   /* ULID */
@@ -24,8 +43,16 @@ struct store_run {
     char *server;
     char *hash; /* hex digest over the plan's bytes and its CSV files */
     enum run_state state;
-    int64_t accepted_ms, finished_ms;
-    struct buf bytes; /* the plan's bytes */
+    enum run_wish wish;
+    enum run_origin origin;
+    bool owned; /* `owner` is the user who gave the plan */
+    uint32_t owner;
+    int64_t accepted_ms, started_ms, finished_ms; /* 0: not yet */
+    int64_t due_ms;                               /* of a schedule, else 0 */
+    struct store_totals totals;
+    struct store_drop drop; /* of the spool, else zero */
+    char *filed;            /* its name in the spool's folders once it has been filed, else NULL */
+    struct buf bytes;       /* the plan's bytes */
     struct store_csv {
         char *path; /* as the plan names it */
         struct buf bytes;
@@ -44,9 +71,17 @@ int store_sqlite_open(uv_loop_t *loop, const char *directory, struct store_sqlit
 
 struct store *store_sqlite_port(struct store_sqlite *store);
 
-/* Synchronous calls: only while no commit is under way. */
+/* True when no job is queued or under way: the store may be closed and called synchronously. */
+bool store_sqlite_idle(const struct store_sqlite *store);
 
-/* Stores a newly accepted run with its bytes, durably. */
+/* Closes; it must be idle. Takes NULL; returns NULL. */
+struct store_sqlite *store_sqlite_close(struct store_sqlite *store);
+
+/* Synchronous calls: while the store is idle, or those that only read within a
+ * reading job (store_async_read). */
+
+/* Stores a newly accepted run with its bytes, durably. A run of a schedule (due_ms set) takes its due
+ * time: -EEXIST when that has been seen before. */
 int store_sqlite_add_run(struct store_sqlite *store, const struct store_run *run);
 
 /* Marks the run as ended, durably: its result has been written. Until then a run whose
@@ -57,6 +92,23 @@ int store_sqlite_end_run(struct store_sqlite *store, const char *run_id, enum ru
 /* The run of that plan name and hash that has not ended: 0 and *ret (store_run_done), or -ENOENT. */
 int store_sqlite_find_open_run(struct store_sqlite *store, const char *plan, const char *hash,
                                struct store_run *ret);
+
+/* A run with its bytes: 0 and *ret (store_run_done), or -ENOENT. */
+int store_sqlite_load_run(struct store_sqlite *store, const char *run_id, struct store_run *ret);
+
+/* Runs without their bytes, one by one; a negative return of on_run ends it. `run` is the call's: what is
+ * to stay is copied, or taken out of it by leaving NULL. */
+typedef int store_on_run(struct store_run *run, void *data);
+
+/* All that have not ended, in order of acceptance. */
+int store_sqlite_open_runs(struct store_sqlite *store, store_on_run *on_run, void *data);
+
+/* The newest, newest first, at most `limit`. */
+int store_sqlite_list_runs(struct store_sqlite *store, unsigned limit, store_on_run *on_run, void *data);
+
+/* Those whose id has that part (letter case ignored), newest first, at most `limit`. */
+int store_sqlite_find_runs(struct store_sqlite *store, const char *part, unsigned limit, store_on_run *on_run,
+                           void *data);
 
 /* Calls on_item for each stored item of the run, by index; strings go into the
  * arena (equal ones once). A negative return of on_item ends it. */
@@ -70,8 +122,17 @@ int store_sqlite_held_names(struct store_sqlite *store, const char *server, cons
                             int (*on_name)(const char *run_id, const struct item *item, void *data),
                             void *data);
 
-/* Forgets ended runs that finished before the given wall time. */
-int store_sqlite_prune(struct store_sqlite *store, int64_t before_ms);
+/* The last due time seen of a plan's schedule. Borrowed for the call. */
+struct store_due {
+    const char *plan;
+    int64_t due_ms;
+    const char *run;      /* NULL: it was left out */
+    enum run_state state; /* of that run */
+};
 
-/* Closes; no commit may be under way. Takes NULL; returns NULL. */
-struct store_sqlite *store_sqlite_close(struct store_sqlite *store);
+/* One for each plan that ever had a due time; a negative return of on_due ends it. */
+int store_sqlite_load_dues(struct store_sqlite *store, int (*on_due)(const struct store_due *due, void *data),
+                           void *data);
+
+/* Forgets, as store_async_prune, in one go. */
+int store_sqlite_prune(struct store_sqlite *store, int64_t before_ms);

@@ -253,11 +253,11 @@ static void strange_files_are_refused(void **state)
     add_run(world, RUN_A, "h");
     world->store = store_sqlite_close(world->store);
     ask(world, "PRAGMA user_version", answer);
-    assert_string_equal(answer, "1");
+    assert_string_equal(answer, "2");
     ask(world, "PRAGMA user_version = 99", answer);
     assert_int_equal(try_open(world), -EPROTO);
     assert_non_null(strstr(buf_str(&world->error), "newer jobclone"));
-    ask(world, "PRAGMA user_version = 1", answer);
+    ask(world, "PRAGMA user_version = 2", answer);
     ask(world, "PRAGMA application_id = 5", answer);
     assert_int_equal(try_open(world), -EBADMSG);
     assert_non_null(strstr(buf_str(&world->error), "not a state file"));
