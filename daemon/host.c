@@ -135,8 +135,11 @@ int host_open_store(struct host *host, const char *directory, uint64_t keep_ms, 
         return r;
     if (store_sqlite_prune(host->store, loop_now().wall_ms - (int64_t)keep_ms) < 0)
         log_warning("old runs in %s could not be forgotten; tried again at the next start", directory);
-    struct engine_config config = {store_sqlite_port(host->store), rng_next(&host->rng), on_wake,
-                                   on_transition, host};
+    struct engine_config config = {.store = store_sqlite_port(host->store),
+                                   .seed = rng_next(&host->rng),
+                                   .on_wake = on_wake,
+                                   .on_transition = on_transition,
+                                   .data = host};
     host->engine = engine_new(&config);
     if (host->engine)
         return 0;
@@ -255,8 +258,13 @@ int host_add_run(struct host *host, const struct store_run *run, struct plan *pl
     struct stored stored = {0};
     int r = load(host, run, resumed, &stored);
     if (r == 0) {
-        struct engine_run_options options = {run->id,  plan,        resumed,      stored.items,
-                                             stored.n, stored.held, stored.n_held};
+        struct engine_run_options options = {.id = run->id,
+                                             .plan = plan,
+                                             .resumed = resumed,
+                                             .stored = stored.items,
+                                             .n_stored = stored.n,
+                                             .held = stored.held,
+                                             .n_held = stored.n_held};
         r = engine_add_run(host->engine, &options, loop_now());
     } else {
         plan_free(plan);

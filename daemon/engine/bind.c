@@ -185,13 +185,29 @@ static bool bind_repository(struct run *run, const struct plan_clone *clone, con
 
 /* ---- the name ---- */
 
-static const struct hit *name_holder(const struct run *run, const char *name, const char *server_id)
+/* Who has the name on that backup server; of several the one that counts most: this item's own job, then an
+ * item of another run without outcome, then whatever is there. */
+static const struct hit *name_holder(const struct run *run, uint32_t slot, const char *name,
+                                     const char *server_id, enum hold *ret_hold)
 {
+    const struct hit *most = NULL;
+    *ret_hold = HOLD_FREE;
     uint32_t at = table_get(&run->names, name);
-    for (; at != TABLE_NONE && at; at = run->hits[at - 1].next)
-        if (strcmp(run->hits[at - 1].server_id, server_id) == 0)
-            return &run->hits[at - 1];
-    return NULL;
+    for (; at != TABLE_NONE && at; at = run->hits[at - 1].next) {
+        const struct hit *hit = &run->hits[at - 1];
+        if (strcmp(hit->server_id, server_id) != 0)
+            continue;
+        if (hit->description && item_mark_matches(hit->description, run->id, slot)) {
+            *ret_hold = HOLD_THERE;
+            return hit;
+        }
+        enum hold hold = hold_of(run, hit);
+        if (hold > *ret_hold) {
+            *ret_hold = hold;
+            most = hit;
+        }
+    }
+    return most;
 }
 
 /* Takes "server/name" or "repository/folder" for this item; false when another item has it. */
@@ -234,20 +250,44 @@ static const char *renamed(struct arena *arena, const char *name, unsigned numbe
     return copy;
 }
 
-static bool bind_rename(struct run *run, const char *server_id, struct item *item, unsigned *ret_number,
-                        struct problem *p)
+enum name_verdict { NAME_FREE, NAME_OURS, NAME_SKIP, NAME_WAIT, NAME_BAD };
+
+static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item *item, unsigned *ret_number,
+                                     struct problem *p)
 {
+    enum hold hold;
     for (unsigned number = 2; number <= RENAMES_MAX; number++) {
         const char *name = renamed(run->plan->arena, item->name, number);
-        if (name && !name_holder(run, name, server_id) && !is_taken(run, server_id, name)) {
-            item->name = name;
-            *ret_number = number;
-            return true;
+        if (!name || name_holder(run, slot, name, item->server_id, &hold) ||
+            is_taken(run, item->server_id, name))
+            continue;
+        if (table_get(&run->names, name) == TABLE_NONE) { /* the conflict is newer than the list */
+            run->resolve_again = true;
+            return NAME_WAIT;
         }
+        item->name = name;
+        *ret_number = number;
+        return NAME_FREE;
     }
     buf_printf(&p->text, "'%s' and all of its numbered names up to (%d) are there already", item->name,
                RENAMES_MAX);
-    return problem_is(p, ITEM_E_NAME_CONFLICT);
+    problem_is(p, ITEM_E_NAME_CONFLICT);
+    return NAME_BAD;
+}
+
+static void bind_names_of(struct run *run, struct plan_clone *clone, const struct candidate *job)
+{
+    const char *problem = NULL;
+    if (clone->late && plan_clone_fill_source(clone, job->name, run->plan->arena, &problem) == 0)
+        resolve_name(run, clone->name);
+    if (clone->late || clone->on_conflict != ON_CONFLICT_RENAME)
+        return;
+    uint32_t holder = table_get(&run->names, clone->name);
+    for (unsigned number = 2; holder != TABLE_NONE && holder && number <= RENAMES_MAX; number++) {
+        const char *name = renamed(run->plan->arena, clone->name, number);
+        if (name)
+            resolve_name(run, name);
+    }
 }
 
 /* After the pages: names that are known only now (late ones), and those that a rename
@@ -257,21 +297,12 @@ bool bind_more_names(struct run *run)
     size_t before = run->names.live;
     for (size_t i = 0; i < run->n; i++) {
         struct plan_clone *clone = &run->plan->clones[i];
-        const struct want *want = resolve_want(run, &clone->source, true);
-        const char *problem = NULL;
-        if (run->slots[i].item.state != ITEM_QUEUED || !want || want->n != 1)
-            continue;
-        if (clone->late &&
-            plan_clone_fill_source(clone, want->candidates[0].name, run->plan->arena, &problem) == 0)
-            resolve_name(run, clone->name);
-        if (clone->late || clone->on_conflict != ON_CONFLICT_RENAME)
-            continue;
-        uint32_t holder = table_get(&run->names, clone->name);
-        for (unsigned number = 2; holder != TABLE_NONE && holder && number <= RENAMES_MAX; number++) {
-            const char *name = renamed(run->plan->arena, clone->name, number);
-            if (name)
-                resolve_name(run, name);
-        }
+        struct problem p = {.text = BUF_INIT(16 * 1024)};
+        const struct candidate *job;
+        bool known = run->slots[i].item.state == ITEM_QUEUED && find_source(run, clone, &job, &p);
+        buf_done(&p.text);
+        if (known)
+            bind_names_of(run, clone, job);
     }
     return run->names.live > before;
 }
@@ -304,29 +335,34 @@ static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigne
     return true;
 }
 
-enum name_verdict { NAME_FREE, NAME_OURS, NAME_SKIP, NAME_BAD };
+static enum name_verdict name_in_doubt(const struct item *item, struct problem *p)
+{
+    buf_printf(&p->text,
+               "an earlier run of this state directory may have made '%s'; its outcome is not known",
+               item->name);
+    problem_is(p, ITEM_E_NAME_IN_DOUBT);
+    return NAME_BAD;
+}
 
 static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *item,
                                    const struct hit **ret_hit, unsigned *ret_number, struct problem *p)
 {
     const struct plan_clone *clone = &run->plan->clones[slot];
-    const struct hit *hit = name_holder(run, item->name, item->server_id);
+    enum hold hold;
+    const struct hit *hit = name_holder(run, slot, item->name, item->server_id, &hold);
     *ret_hit = hit;
     if (hit && hit->description && item_mark_matches(hit->description, run->id, slot))
         return NAME_OURS;
-    if (hit && hit->unfinished) {
-        buf_printf(&p->text,
-                   "an earlier run of this state directory may have made '%s'; its outcome is not known yet",
-                   item->name);
-        problem_is(p, ITEM_E_NAME_IN_DOUBT);
-        return NAME_BAD;
-    }
+    if (hit && hold == HOLD_WAIT && run->mode != ENGINE_PREVIEW)
+        return NAME_WAIT;
+    if (hit && (hold == HOLD_WAIT || hold == HOLD_DOUBT))
+        return name_in_doubt(item, p);
     if (hit && clone->on_conflict == ON_CONFLICT_SKIP)
         return NAME_SKIP;
     if (hit && clone->on_conflict == ON_CONFLICT_RENAME)
-        return bind_rename(run, item->server_id, item, ret_number, p) ? NAME_FREE : NAME_BAD;
+        return bind_rename(run, slot, item, ret_number, p);
     if (hit)
-        buf_printf(&p->text, "a job named '%s' is there already (%s)", item->name, hit->job_id);
+        buf_printf(&p->text, "a job named '%s' is there already (%s)", item->name, hold_job(hit));
     else if (is_taken(run, item->server_id, item->name))
         buf_printf(&p->text, "another clone of this plan has the name '%s' on backup server '%s'", item->name,
                    item->server_name);
@@ -398,25 +434,77 @@ static void bind_item(struct run *run, uint32_t slot)
         take(run, item.server_id, item.name, false);
         s->source = source;
         slot_enlist(run, slot, run->engine->now.mono_ms);
+    } else if (verdict == NAME_WAIT) {
+        s->waits = true;
+        slot_enlist(run, slot, run->engine->now.mono_ms);
     } else {
-        bind_job_event(run, slot, verdict == NAME_OURS ? ITEM_EVENT_FOUND : ITEM_EVENT_SKIP, hit->job_id);
+        bind_job_event(run, slot, verdict == NAME_OURS ? ITEM_EVENT_FOUND : ITEM_EVENT_SKIP, hold_job(hit));
     }
     buf_done(&p.text);
+}
+
+/* Names and folders of items that have left already are not free, whether the job list shows them or not. */
+static void bind_take_left(struct run *run)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        const struct item *item = &run->slots[i].item;
+        bool left = item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING ||
+                    item->state == ITEM_IN_DOUBT || item->state == ITEM_SUCCEEDED ||
+                    item->state == ITEM_UNKNOWN || item->error == ITEM_E_TASK_TIMEOUT;
+        if (!left || !item->server_id || !item->name)
+            continue;
+        take(run, item->server_id, item->name, false);
+        if (item->repository_uid && item->folder)
+            take(run, item->repository_uid, item->folder, true);
+    }
+}
+
+bool bind_ready(const struct run *run)
+{
+    if (run->phase != PHASE_SOURCES)
+        return false;
+    for (size_t i = 0; i < run->n_sources; i++)
+        if (run->sources[i].state == SOURCE_UNREAD || run->sources[i].state == SOURCE_READING)
+            return false;
+    return hold_ready(run);
 }
 
 /* Everything is read: each waiting item gets its values or its error. */
 void bind_items(struct run *run)
 {
-    if (run->phase != PHASE_SOURCES)
+    if (!bind_ready(run) || hold_collect(run) < 0)
         return;
-    for (size_t i = 0; i < run->n_sources; i++)
-        if (run->sources[i].state == SOURCE_UNREAD || run->sources[i].state == SOURCE_READING)
-            return;
+    bind_take_left(run);
+    run->released = run->server->released;
     for (uint32_t i = 0; i < run->n; i++)
         if (run->slots[i].item.state == ITEM_QUEUED && !run->slots[i].pending)
             bind_item(run, i);
+    if (run->resolve_again)
+        return;
     run->phase = PHASE_CLONING;
-    resolve_done(run);
+    if (run->mode == ENGINE_PREVIEW)
+        run_end(run);
+    if (!run->waiting.n)
+        resolve_done(run);
+}
+
+/* Items whose name another run's item held: has it let go? */
+void bind_waiting(struct run *run)
+{
+    if (!run->waiting.n || run->phase != PHASE_CLONING || run->released == run->server->released)
+        return;
+    run->released = run->server->released;
+    uint32_t next = run->waiting.first;
+    for (size_t n = run->waiting.n; n > 0; n--) {
+        uint32_t slot = next;
+        next = run->slots[slot].next;
+        if (run->slots[slot].pending)
+            continue;
+        slot_delist(run, slot);
+        bind_item(run, slot);
+    }
+    if (!run->waiting.n)
+        resolve_done(run);
 }
 
 /* The server refuses to list jobs or repositories: nothing can be resolved. */
@@ -432,4 +520,6 @@ void resolve_refused(struct run *run, const struct exchange *e)
             bind_fail(run, i, &p);
     buf_done(&p.text);
     run->phase = PHASE_CLONING;
+    if (run->mode == ENGINE_PREVIEW)
+        run_end(run);
 }

@@ -19,26 +19,6 @@ struct engine *engine_new(const struct engine_config *config)
     return engine;
 }
 
-static void server_free(struct server *server)
-{
-    while (server->exchanges) {
-        struct exchange *e = server->exchanges;
-        server->exchanges = e->next;
-        exchange_free(e);
-    }
-    sweep_stop(server);
-    free(server->token);
-    free(server->session_id);
-    free(server->message);
-    table_done(&server->tasks);
-    free(server->task_owners);
-    heap_done(&server->tidy);
-    free(server->backup_servers);
-    table_done(&server->backup_server_ids);
-    arena_free(server->arena);
-    free(server);
-}
-
 struct engine *engine_free(struct engine *engine)
 {
     if (!engine)
@@ -56,28 +36,9 @@ struct engine *engine_free(struct engine *engine)
         server_free(s);
     }
     free(engine->batch);
-    free(engine->batch_runs);
     free(engine->changes);
     free(engine);
     return NULL;
-}
-
-int engine_add_server(struct engine *engine, const struct server_settings *settings, struct http *http,
-                      const struct api_format *format)
-{
-    struct server *server = calloc(1, sizeof(*server));
-    if (!server || !(server->arena = arena_new())) {
-        free(server);
-        return -ENOMEM;
-    }
-    server->engine = engine;
-    server->settings = settings;
-    server->http = http;
-    server->format = format;
-    limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
-    server->next = engine->servers;
-    engine->servers = server;
-    return 0;
 }
 
 const struct item *slot_decided(const struct engine *engine, const struct slot *slot)
@@ -111,7 +72,7 @@ static void engine_count(struct run *run, const struct slot *slot, enum item_sta
     run->count[to]++;
     if (to == ITEM_FAILED || to == ITEM_UNKNOWN)
         run->failures++;
-    if (from == ITEM_FAILED)
+    if (from == ITEM_FAILED || from == ITEM_UNKNOWN)
         run->failures--;
     if (slot->source == NO_SLOT)
         return;
@@ -134,6 +95,13 @@ void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const st
     struct item next = item_step(from, event, &run->policy, engine->now, &engine->rng, &changed);
     if (!changed)
         return;
+    if (run->mode == ENGINE_PREVIEW) { /* nothing of it is stored */
+        slot_delist(run, slot);
+        s->item = next;
+        slot_enlist(run, slot, engine->now.mono_ms);
+        engine_count(run, s, state, next.state);
+        return;
+    }
     struct pending *p = engine_pending(engine, run, slot);
     if (!p) {
         log_error("out of memory; run %s stops here and goes on after a restart", run->id);
@@ -143,17 +111,9 @@ void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const st
     engine_count(run, s, state, next.state);
 }
 
-void engine_store_run(struct engine *engine, struct run *run)
+void engine_wake(struct engine *engine)
 {
-    if (engine->n_batch_runs == engine->size_batch_runs) {
-        size_t size = engine->size_batch_runs ? engine->size_batch_runs * 2 : 8;
-        struct run **runs = realloc(engine->batch_runs, size * sizeof(struct run *));
-        if (!runs)
-            return;
-        engine->batch_runs = runs;
-        engine->size_batch_runs = size;
-    }
-    engine->batch_runs[engine->n_batch_runs++] = run;
+    engine->config.on_wake(engine->config.data);
 }
 
 /* ---- commit and install ---- */
@@ -163,12 +123,29 @@ static void on_written(int error, void *data)
     struct engine *engine = data;
     engine->written = true;
     engine->write_error = error;
-    engine->config.on_wake(engine->config.data);
+    engine_wake(engine);
+}
+
+static bool run_state_ended(enum run_state state)
+{
+    return state == RUN_SUCCEEDED || state == RUN_FAILED || state == RUN_CANCELLED;
+}
+
+/* A run that is over stays open on disk until its result is written: a crash before that repeats the result.
+ */
+static struct store_change run_row(const struct engine *engine, const struct run *run)
+{
+    bool ends = run->ending && run_state_ended(run->state);
+    return (struct store_change){.run_id = run->id,
+                                 .run_state = run_state_ended(run->state) && !ends ? RUN_RUNNING : run->state,
+                                 .run_wish = run->wish,
+                                 .finished_ms = ends ? engine->now.wall_ms : 0,
+                                 .count = run->count};
 }
 
 static void engine_write(struct engine *engine)
 {
-    size_t n = engine->n_batch + engine->n_batch_runs;
+    size_t n = engine->n_batch + engine->n_rows;
     if (n > engine->size_changes) {
         struct store_change *changes = realloc(engine->changes, n * sizeof(*changes));
         if (!changes) {
@@ -178,17 +155,15 @@ static void engine_write(struct engine *engine)
         engine->changes = changes;
         engine->size_changes = n;
     }
-    for (size_t i = 0; i < engine->n_batch; i++)
-        engine->changes[i] =
-            (struct store_change){.run_id = engine->batch[i].run->id, .item = &engine->batch[i].next};
-    for (size_t i = 0; i < engine->n_batch_runs; i++) {
-        struct run *run = engine->batch_runs[i];
-        bool ended = run->state == RUN_SUCCEEDED || run->state == RUN_FAILED || run->state == RUN_CANCELLED;
-        engine->changes[engine->n_batch + i] = (struct store_change){
-            .run_id = run->id, .run_state = run->state, .finished_ms = ended ? engine->now.wall_ms : 0};
-    }
+    size_t at = 0;
+    for (; at < engine->n_batch; at++)
+        engine->changes[at] =
+            (struct store_change){.run_id = engine->batch[at].run->id, .item = &engine->batch[at].next};
+    for (struct run *run = engine->runs; run; run = run->next)
+        if (run->row_batched)
+            engine->changes[at++] = run_row(engine, run);
     engine->writing = true;
-    engine->config.store->commit(engine->config.store, engine->changes, n, on_written, engine);
+    engine->config.store->commit(engine->config.store, engine->changes, at, on_written, engine);
 }
 
 static void slot_left(struct run *run, const struct item *from)
@@ -225,9 +200,19 @@ static void engine_install(struct engine *engine, const struct pending *p)
     if (from.state != p->next.state) {
         slot_left(p->run, &from);
         slot_entered(p->run, p->slot, &s->item);
+        p->run->server->released += item_state_final(s->item.state) || s->item.state == ITEM_QUEUED;
     }
     if (engine->config.on_transition)
         engine->config.on_transition(p->run->id, &from, &s->item, engine->config.data);
+}
+
+static void run_row_stored(struct run *run)
+{
+    run->row_batched = false;
+    run->stored_state = run->state;
+    run->stored_wish = run->wish;
+    run->end_stored = run->ending;
+    run->announce = true;
 }
 
 static void engine_written(struct engine *engine)
@@ -247,12 +232,13 @@ static void engine_written(struct engine *engine)
         log_info("the state can be written again");
     engine->failing_ms = 0;
     engine->failing_error = 0;
-    size_t n = engine->n_batch, n_runs = engine->n_batch_runs;
+    size_t n = engine->n_batch;
     for (size_t i = 0; i < n; i++)
         engine_install(engine, &engine->batch[i]);
-    for (size_t i = 0; i < n_runs; i++)
-        engine->batch_runs[i]->stored_state = engine->batch_runs[i]->state;
-    engine->n_batch = engine->n_batch_runs = 0;
+    for (struct run *run = engine->runs; run && engine->n_rows; run = run->next)
+        if (run->row_batched)
+            run_row_stored(run);
+    engine->n_batch = engine->n_rows = 0;
 }
 
 /* ---- the turn ---- */
@@ -277,6 +263,11 @@ static void engine_decide(struct engine *engine)
     if (!engine->stopping)
         for (struct server *s = engine->servers; s; s = s->next)
             submit_decide(s);
+    for (struct run *r = engine->runs; r; r = r->next) {
+        r->row_batched = r->row_changed;
+        engine->n_rows += r->row_changed;
+        r->row_changed = false;
+    }
 }
 
 void engine_advance(struct engine *engine, struct instant now)
@@ -289,7 +280,7 @@ void engine_advance(struct engine *engine, struct instant now)
             engine_write(engine); /* the same batch before anything else */
     } else if (!engine->writing) {
         engine_decide(engine);
-        if (engine->n_batch + engine->n_batch_runs)
+        if (engine->n_batch + engine->n_rows)
             engine_write(engine);
     }
     for (struct server *s = engine->servers; s; s = s->next)
@@ -297,6 +288,8 @@ void engine_advance(struct engine *engine, struct instant now)
     if (!engine->closing)
         for (struct run *r = engine->runs; r; r = r->next)
             resolve_act(r);
+    command_announce(engine);
+    command_drop_gone(engine);
 }
 
 uint64_t engine_next_due(const struct engine *engine)
@@ -311,7 +304,7 @@ uint64_t engine_next_due(const struct engine *engine)
     if (engine->writing || engine->failing_ms)
         return due;
     for (const struct run *r = engine->runs; r; r = r->next) {
-        uint64_t d = run_due(r);
+        uint64_t d = r->command != COMMAND_NONE || r->row_changed ? 0 : run_due(r);
         due = d < due ? d : due;
     }
     return due;
@@ -327,6 +320,12 @@ void engine_log_off(struct engine *engine)
     engine->stopping = engine->closing = true;
 }
 
+void engine_leave(struct engine *engine)
+{
+    engine->leaving = true;
+    engine_log_off(engine);
+}
+
 void engine_abort(struct engine *engine)
 {
     for (struct server *s = engine->servers; s; s = s->next)
@@ -339,7 +338,7 @@ bool engine_idle(const struct engine *engine)
     if (engine->writing || engine->written || engine->inbox_first)
         return false;
     for (const struct server *s = engine->servers; s; s = s->next)
-        if (s->exchanges || (engine->closing && s->session.state == SESSION_OPEN && !s->logged_off))
+        if (s->exchanges || (engine->closing && server_wants_logoff(s)))
             return false;
     return true;
 }
@@ -347,18 +346,26 @@ bool engine_idle(const struct engine *engine)
 struct run *engine_find_run(const struct engine *engine, const char *id)
 {
     for (struct run *r = engine->runs; r; r = r->next)
-        if (strcmp(r->id, id) == 0)
+        if (strcmp(r->id, id) == 0 && !r->gone)
             return r;
+    return NULL;
+}
+
+struct server *engine_find_server(const struct engine *engine, const char *name)
+{
+    for (struct server *s = engine->servers; s; s = s->next)
+        if (strcmp(s->settings->name, name) == 0)
+            return s;
     return NULL;
 }
 
 struct server_status engine_server_status(const struct engine *engine, const char *name)
 {
-    for (const struct server *s = engine->servers; s; s = s->next)
-        if (strcmp(s->settings->name, name) == 0)
-            return (struct server_status){s->trouble, s->unreachable_ms, s->message ? s->message : "",
-                                          s->in_flight, limit_now(&s->limit)};
-    return (struct server_status){.message = ""};
+    const struct server *s = engine_find_server(engine, name);
+    if (!s)
+        return (struct server_status){.message = ""};
+    return (struct server_status){s->trouble, s->unreachable_ms, s->message ? s->message : "", s->in_flight,
+                                  limit_now(&s->limit)};
 }
 
 struct run_status engine_run_status(const struct engine *engine, const char *run_id)
@@ -367,9 +374,14 @@ struct run_status engine_run_status(const struct engine *engine, const char *run
     struct run_status status = {.state = RUN_QUEUED};
     if (!run)
         return status;
-    status = (struct run_status){.state = run->stored_state,
+    status = (struct run_status){.state = run->phase == PHASE_ENDED ? run->state : run->stored_state,
+                                 .wish = run->stored_wish,
                                  .resolving = run->phase < PHASE_CLONING,
                                  .verifying = run->phase == PHASE_CLOSING,
+                                 .over = run->phase == PHASE_ENDED,
+                                 .ended = run->end_stored,
+                                 .busy = run->command != COMMAND_NONE || run->row_changed || run->row_batched,
+                                 .n_wait = run->waiting.n,
                                  .n_items = run->n};
     memcpy(status.count, run->count, sizeof(status.count));
     return status;

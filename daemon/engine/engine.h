@@ -28,6 +28,12 @@ struct engine_config {
     void (*on_wake)(void *data);
     /* After a transition was stored and installed; may be NULL. */
     void (*on_transition)(const char *run_id, const struct item *from, const struct item *to, void *data);
+    /* After a change of a run's own row is durable (paused, resumed, cancelling, reopened, ended), and when a
+     * run is over; may be NULL. Call back into the engine only by its commands. */
+    void (*on_run)(const char *run_id, void *data);
+    /* A server's session has begun, or has ended (token NULL): for who keeps it across a restart; may be
+     * NULL. The strings are borrowed for the call; the token must never reach a disk. */
+    void (*on_session)(const char *server, const char *token, const char *session_id, void *data);
     void *data;
 };
 
@@ -37,28 +43,69 @@ struct engine *engine_new(const struct engine_config *config);
 /* Frees everything; no request and no commit may be under way (engine_idle). Takes NULL; returns NULL. */
 struct engine *engine_free(struct engine *engine);
 
-/* Adds a server. `settings` and `http` are borrowed for the engine's life. 0 or -ENOMEM. */
+/* Adds a server, at any time. `settings` and `http` are borrowed until it is removed. 0 or -ENOMEM. */
 int engine_add_server(struct engine *engine, const struct server_settings *settings, struct http *http,
                       const struct api_format *format);
 
-/* A name that another run of this state directory holds (product contract 3). */
+/* New settings for a server: its limits and times hold from now on, and a session that was refused is tried
+ * again. Borrowed like those before, which may be freed then. 0, or -ENOENT. */
+int engine_set_server(struct engine *engine, const struct server_settings *settings);
+
+/* Forgets a server: 0, -ENOENT, or -EBUSY while a run or a request needs it (a session is logged off first:
+ * call again). */
+int engine_remove_server(struct engine *engine, const char *name);
+
+/* Goes on with a session of an earlier process, before its runs are added: then tasks of that session keep
+ * their items. When the server does not know it any more it is renewed as ever. 0, -ENOENT, or -ENOMEM. */
+int engine_set_session(struct engine *engine, const char *server, const char *token, const char *session_id,
+                       struct instant now);
+
+/* A name that another run of this state directory holds, when that run is not in the engine (contract 3). */
 struct engine_held {
     const char *server_id, *name, *job_uid;
     bool unfinished;
 };
 
+/* What a run is added for. */
+enum engine_run_mode {
+    ENGINE_RUN,      /* to be carried out */
+    ENGINE_LOOK,     /* of its items only those in doubt are settled, by looking; nothing is sent */
+    ENGINE_PREVIEW,  /* names are resolved, then it is over: nothing is stored, nothing sent */
+    ENGINE_ENDED_RUN /* has ended: kept to be retried */
+};
+
 struct engine_run_options {
-    const char *id;            /* ULID; copied */
-    struct plan *plan;         /* taken, also on failure */
+    const char *id;    /* ULID; copied */
+    struct plan *plan; /* taken, also on failure */
+    enum engine_run_mode mode;
     bool resumed;              /* it was begun by an earlier process */
+    enum run_state state;      /* ENGINE_ENDED_RUN: how it ended */
+    enum run_wish wish;        /* as stored: a run that was paused or cancelled stays so */
     const struct item *stored; /* its stored items, any order; copied */
     size_t n_stored;
     const struct engine_held *held; /* copied */
     size_t n_held;
 };
 
-/* Adds a run; it begins with the next turn. 0, -ENOENT when its server is not known, or -ENOMEM. */
+/* Adds a run; it begins with the next turn. 0, -ENOENT when its server is not known, -EEXIST when the run
+ * is there already, or -ENOMEM. */
 int engine_add_run(struct engine *engine, const struct engine_run_options *options, struct instant now);
+
+/* Commands of the operator. Each takes effect in the next turn and is durable when on_run tells of the run
+ * (engine_run_status then shows it). 0, -ENOENT for an unknown run, -EALREADY when it is so already, -EINVAL
+ * when the run's state does not allow it, -EBUSY while another command is on its way. */
+int engine_pause_run(struct engine *engine, const char *run_id);
+int engine_resume_run(struct engine *engine, const char *run_id);
+int engine_cancel_run(struct engine *engine, const char *run_id, bool stop_tasks);
+int engine_retry_run(struct engine *engine, const char *run_id);
+
+/* A run that is over and reported: its end is stored. Durable when on_run tells of it. 0, -ENOENT, -EINVAL.
+ */
+int engine_end_run(struct engine *engine, const char *run_id);
+
+/* Forgets a run whose end is stored, or one that was added to look or to preview and has nothing under way:
+ * 0, -ENOENT, -EBUSY. */
+int engine_remove_run(struct engine *engine, const char *run_id);
 
 /* One turn. */
 void engine_advance(struct engine *engine, struct instant now);
@@ -71,6 +118,9 @@ void engine_stop(struct engine *engine);
 
 /* Logs off where a session is open and starts nothing more. Ends when engine_idle. */
 void engine_log_off(struct engine *engine);
+
+/* The same for who keeps sessions across a restart: those with unfinished tasks or doubt are left open. */
+void engine_leave(struct engine *engine);
 
 /* Gives up all requests in flight; clones among them are in doubt. */
 void engine_abort(struct engine *engine);
@@ -96,8 +146,13 @@ struct server_status {
 struct server_status engine_server_status(const struct engine *engine, const char *name);
 
 struct run_status {
-    enum run_state state;
+    enum run_state state; /* as stored; of a run that is over: how it ended */
+    enum run_wish wish;   /* as stored */
     bool resolving, verifying;
+    bool over;     /* every item has its outcome: to be reported and ended */
+    bool ended;    /* and its end is stored */
+    bool busy;     /* a command is on its way */
+    size_t n_wait; /* items that wait for another run's outcome, since it holds their name */
     size_t n_items;
     size_t count[ITEM_STATE_COUNT];
 };

@@ -34,6 +34,7 @@ struct slot {
     uint32_t source;  /* index into run->sources, NO_SLOT: not bound */
     uint32_t prev, next;
     bool asked;           /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    bool waits;           /* QUEUED: in run->waiting */
     uint64_t progress_ms; /* RUNNING: a task accepted before it ended last */
 };
 
@@ -65,7 +66,8 @@ struct exchange {
     uint32_t number; /* slot, source, page or backup server, by kind */
     enum exchange_kind kind;
     uint64_t started_ms;
-    uint64_t serial; /* session it belongs to */
+    uint64_t serial;  /* session it belongs to */
+    unsigned reading; /* NAMES: of which reading of the list */
     struct buf path, body;
     /* the answer */
     struct api_reader *reader;
@@ -112,11 +114,24 @@ struct source {
     unsigned busy;       /* SUBMITTING, RUNNING, IN_DOUBT */
 };
 
-/* A job that has a name which the run wants. */
+/* A job that has a name which the run wants, or an item of another run that holds it. */
 struct hit {
     const char *name, *server_id, *job_id, *description;
-    uint32_t next; /* 1 + the next of the same name; 0 ends */
-    bool unfinished;
+    uint32_t next;   /* 1 + the next of the same name; 0 ends */
+    bool unfinished; /* of a run that is not in the engine */
+    struct run *holder;
+    uint32_t slot; /* of the holder */
+};
+
+/* What the operator asks for, until it is decided. */
+enum run_command {
+    COMMAND_NONE,
+    COMMAND_PAUSE,
+    COMMAND_RESUME,
+    COMMAND_CANCEL,
+    COMMAND_CANCEL_TASKS,
+    COMMAND_RETRY,
+    COMMAND_END
 };
 
 enum run_phase {
@@ -136,15 +151,25 @@ struct run {
     char id[27];
     struct plan *plan;
     struct retry_policy policy;
+    enum engine_run_mode mode;
     enum run_phase phase;
     enum run_state state, stored_state;
+    enum run_wish wish, stored_wish;
+    enum run_command command;
+    bool row_changed, row_batched; /* its own row is to be written; is in the batch */
+    bool ending, end_stored;       /* its end is to be stored; is stored */
+    bool announce;                 /* on_run is owed */
+    bool gone;                     /* freed when nothing refers to it any more */
     bool resumed;
+    bool resolve_again; /* names are to be read anew before anything more is sent */
     uint64_t started_ms;
     struct slot *slots;
     size_t n;
     size_t count[ITEM_STATE_COUNT];          /* as decided */
     struct slots in_state[ITEM_STATE_COUNT]; /* as installed; QUEUED ones in their source's list instead */
     struct heap due;
+    struct slots waiting; /* QUEUED: another run's item holds the name */
+    unsigned released;    /* as the server's, when those were looked at last */
     struct source *sources;
     size_t n_sources;
     struct table source_ids; /* to sources */
@@ -162,7 +187,9 @@ struct run {
     struct table taken;                          /* server/name and repository/folder of bound items */
     const char **near_jobs, **near_repositories; /* names that look like missing ones */
     size_t n_near_jobs, n_near_repositories;
-    unsigned page, pages; /* next page to ask for; pages in all as seen first */
+    unsigned reading;    /* counts the readings of a list, each from its first page */
+    unsigned pages;      /* in all, as the first page tells; 0: not known */
+    uint8_t *page_state; /* enum page_state of each, from the first */
     unsigned restarts;
     unsigned asking; /* requests under way */
     uint64_t ask_ms; /* not before: after a failure */
@@ -216,6 +243,7 @@ struct server {
     struct arena *arena; /* ids and names of the server, session ids, task ids */
     struct exchange *exchanges;
     unsigned in_flight, submits;
+    unsigned released; /* counts items that hold their name no longer, or in another way */
     struct limit limit;
     uint64_t last_sent_ms;
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
@@ -226,11 +254,20 @@ struct server {
     enum server_trouble trouble;
     char *message;
     bool logged_off;
+    bool unwanted; /* to be removed: its session is given back at once */
     /* tasks of this session */
     struct table tasks; /* id to place in task_owners */
     struct task_owner {
         const char *id;
-        enum { TASK_OWNED, TASK_TIDY, TASK_DONE, TASK_ORPHAN, TASK_LOOKING } state;
+        enum {
+            TASK_OWNED,
+            TASK_TIDY, /* finished: to be deleted */
+            TASK_DONE,
+            TASK_STOP, /* unfinished: to be deleted by the operator's wish */
+            TASK_STOPPED,
+            TASK_ORPHAN,
+            TASK_LOOKING
+        } state;
         struct run *run;
         uint32_t slot;
     } * task_owners;
@@ -260,6 +297,8 @@ struct server {
 
 /* ---- the engine ---- */
 
+enum page_state { PAGE_UNASKED, PAGE_ASKED, PAGE_READ };
+
 struct pending {
     struct run *run;
     uint32_t slot;
@@ -275,20 +314,20 @@ struct engine {
     struct exchange *inbox_first, *inbox_last;
     struct pending *batch;
     size_t n_batch, size_batch;
-    struct run **batch_runs; /* runs whose own row changes */
-    size_t n_batch_runs, size_batch_runs;
     struct store_change *changes;
     size_t size_changes;
+    size_t n_rows; /* runs in the batch */
     bool writing, written;
     int write_error;
     uint64_t failing_ms, retry_ms;
     int failing_error;
     bool stopping, closing;
+    bool leaving; /* closing: sessions with unfinished tasks are left open */
 };
 
 /* engine.c */
 void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const struct item_event *event);
-void engine_store_run(struct engine *engine, struct run *run);
+void engine_wake(struct engine *engine);
 const struct item *slot_decided(const struct engine *engine, const struct slot *slot);
 
 /* slots.c */
@@ -312,13 +351,26 @@ void server_reply(struct exchange *exchange);
 void server_act(struct server *server);
 uint64_t server_due(const struct server *server);
 bool server_has_work(const struct server *server);
+bool server_wants_logoff(const struct server *server); /* while closing */
+void server_open(struct server *server, char *token, char *session_id);
+void server_forget_token(struct server *server);
 uint32_t server_backup_server(struct server *server, const char *id, const char *name);
+struct server *server_free(struct server *server);
+struct server *engine_find_server(const struct engine *engine, const char *name);
+
+/* command.c: what the operator asks for */
+void command_decide(struct run *run);
+void command_drop_gone(struct engine *engine);
+void command_announce(struct engine *engine);
 
 /* run.c */
 void run_decide(struct run *run);
+void run_end_early(struct run *run, enum item_error why);
+bool run_under_way(const struct run *run);
 uint64_t run_due(const struct run *run);
 struct run *run_free(struct run *run);
 uint32_t run_source(struct run *run, const struct candidate *job);
+void run_end(struct run *run);
 struct run *engine_find_run(const struct engine *engine, const char *id);
 
 /* resolve.c, bind.c: names to ids */
@@ -333,7 +385,22 @@ int resolve_name(struct run *run, const char *name);
 int resolve_add_hit(struct run *run, const struct hit *hit);
 void bind_sources(struct run *run);
 bool bind_more_names(struct run *run);
+bool bind_ready(const struct run *run);
 void bind_items(struct run *run);
+void bind_waiting(struct run *run);
+
+/* hold.c: names that items of other runs hold (contract 3) */
+enum hold {
+    HOLD_FREE,  /* nobody has the name */
+    HOLD_THERE, /* a job has it */
+    HOLD_WAIT,  /* an item that has no outcome yet wants it */
+    HOLD_DOUBT, /* an item whose outcome cannot be known may have made it */
+};
+enum hold hold_of(const struct run *run, const struct hit *hit);
+const char *hold_job(const struct hit *hit);
+int hold_collect(struct run *run);
+bool hold_ready(const struct run *run);
+void hold_forget(struct run *gone);
 
 /* submit.c: slots and clone requests */
 void submit_decide(struct server *server);
@@ -342,6 +409,8 @@ void submit_reply(struct exchange *exchange);
 
 /* watch.c: tasks */
 void watch_owner(struct server *server, const char *task_id, struct run *run, uint32_t slot);
+void watch_stop_tasks(struct run *run);
+void watch_disown(struct run *run);
 void watch_task_end(struct server *server, const char *task_id);
 void watch_forget(struct server *server);
 void watch_act(struct server *server);

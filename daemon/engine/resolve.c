@@ -12,6 +12,8 @@
 #define CANDIDATES_MAX 16
 #define NEAR_MAX 200
 #define RESTARTS_MAX 5
+#define PAGES_AT_ONCE 4
+#define PAGES_MAX 1000000
 
 /* ---- what the plan asks for ---- */
 
@@ -78,8 +80,10 @@ int resolve_add_hit(struct run *run, const struct hit *hit)
 static void resolve_ask_from_start(struct run *run, enum run_phase phase)
 {
     run->phase = phase;
-    run->page = 1;
+    run->reading++;
     run->pages = 0;
+    free(run->page_state);
+    run->page_state = NULL;
 }
 
 int resolve_begin(struct run *run)
@@ -195,7 +199,7 @@ static int resolve_seen(struct run *run, const struct seen_entity *seen)
 
 static void resolve_next_phase(struct run *run)
 {
-    if (run->phase == PHASE_JOBS && bind_more_names(run)) {
+    if (run->phase == PHASE_JOBS && hold_collect(run) == 0 && bind_more_names(run)) {
         resolve_ask_from_start(run, PHASE_RENAMES);
     } else if (run->phase != PHASE_REPOSITORIES && run->n_repositories) {
         resolve_ask_from_start(run, PHASE_REPOSITORIES);
@@ -205,10 +209,30 @@ static void resolve_next_phase(struct run *run)
     }
 }
 
+/* How many pages there are, as far as this one tells. */
+static unsigned page_total(const struct api_paging *paging, unsigned page)
+{
+    unsigned total = paging->given && paging->pages > page ? paging->pages : page;
+    return paging->given && paging->has_next && total == page ? page + 1 : total;
+}
+
+static bool resolve_more_pages(struct run *run, unsigned total)
+{
+    if (total <= run->pages && run->page_state)
+        return true;
+    uint8_t *state = total <= PAGES_MAX ? realloc(run->page_state, total) : NULL;
+    if (!state)
+        return false;
+    memset(state + run->pages, PAGE_UNASKED, total - run->pages);
+    run->page_state = state;
+    run->pages = total;
+    return true;
+}
+
 static void resolve_page(struct run *run, const struct exchange *e)
 {
-    const struct api_paging *paging = &e->doc.paging;
-    if (run->page > 1 && paging->given && paging->pages != run->pages && run->restarts < RESTARTS_MAX) {
+    unsigned page = e->number, total = page_total(&e->doc.paging, page);
+    if (page > 1 && total != run->pages && run->restarts < RESTARTS_MAX && e->doc.paging.pages) {
         run->restarts++; /* the list changed: names may have moved between pages */
         resolve_ask_from_start(run, run->phase);
         return;
@@ -219,11 +243,15 @@ static void resolve_page(struct run *run, const struct exchange *e)
             return;
         }
     }
-    run->pages = paging->pages;
-    if (paging->given && (paging->has_next || run->page < paging->pages))
-        run->page++;
-    else
-        resolve_next_phase(run);
+    if (!resolve_more_pages(run, total)) {
+        run->ask_ms = run->engine->now.mono_ms + 1000;
+        return;
+    }
+    run->page_state[page - 1] = PAGE_READ;
+    for (unsigned i = 0; i < run->pages; i++)
+        if (run->page_state[i] != PAGE_READ)
+            return;
+    resolve_next_phase(run);
 }
 
 static void resolve_source(struct run *run, const struct exchange *e, bool refused)
@@ -259,6 +287,12 @@ void resolve_reply(struct run *run, struct exchange *e)
 {
     const struct fault_decision *decision = exchange_decision(e);
     run->asking--;
+    if (e->kind == EXCHANGE_NAMES) {
+        if (e->reading != run->reading || run->phase >= PHASE_SOURCES)
+            return; /* asked before the reading was begun anew */
+        if (run->page_state)
+            run->page_state[e->number - 1] = PAGE_UNASKED;
+    }
     if (e->kind == EXCHANGE_SOURCE && run->sources[e->number].state == SOURCE_READING)
         run->sources[e->number].state = SOURCE_UNREAD;
     if (decision->session == FAULT_SESSION_LOST)
@@ -280,19 +314,50 @@ void resolve_reply(struct run *run, struct exchange *e)
 
 /* ---- asking ---- */
 
-static void resolve_ask_page(struct run *run)
+static bool resolve_ask_page(struct run *run, unsigned page)
 {
     struct exchange *e = exchange_new(run->server, EXCHANGE_NAMES, HTTP_GET);
     if (!e)
-        return;
+        return false;
     /* A run that was begun before may meet its own marks: then descriptions are needed. */
     bool whole = run->resumed && run->phase != PHASE_REPOSITORIES;
     e->run = run;
+    e->number = page;
+    e->reading = run->reading;
     buf_printf(&e->path, "/api/query?type=%s%s&pageSize=%d&page=%u",
                run->phase == PHASE_REPOSITORIES ? "Repository" : "Job", whole ? "&format=Entities" : "",
-               PAGE_SIZE, run->page);
-    if (exchange_start(e) == 0)
-        run->asking++;
+               PAGE_SIZE, page);
+    if (exchange_start(e) < 0)
+        return false;
+    run->asking++;
+    return true;
+}
+
+/* The first page tells how many there are; the others are asked for side by side. */
+static void resolve_ask_pages(struct run *run)
+{
+    if (!run->page_state) {
+        if (!run->asking)
+            resolve_ask_page(run, 1);
+        return;
+    }
+    for (unsigned i = 0; i < run->pages && run->asking < PAGES_AT_ONCE; i++) {
+        if (run->page_state[i] != PAGE_UNASKED)
+            continue;
+        if (!resolve_ask_page(run, i + 1))
+            return;
+        run->page_state[i] = PAGE_ASKED;
+    }
+}
+
+static bool resolve_unasked(const struct run *run)
+{
+    if (!run->page_state)
+        return !run->asking;
+    for (unsigned i = 0; i < run->pages && run->asking < PAGES_AT_ONCE; i++)
+        if (run->page_state[i] == PAGE_UNASKED)
+            return true;
+    return false;
 }
 
 static void resolve_ask_sources(struct run *run)
@@ -323,21 +388,22 @@ static bool resolve_unread(const struct run *run)
 
 void resolve_act(struct run *run)
 {
-    if (run->phase > PHASE_SOURCES || !server_ready(run->server) || run->engine->stopping ||
-        run->engine->now.mono_ms < run->ask_ms)
+    if (run->phase > PHASE_SOURCES || run->gone || run->resolve_again || !server_ready(run->server) ||
+        run->engine->stopping || run->state == RUN_PAUSED || run->engine->now.mono_ms < run->ask_ms)
         return;
     if (run->phase == PHASE_SOURCES)
         resolve_ask_sources(run);
-    else if (!run->asking)
-        resolve_ask_page(run);
+    else
+        resolve_ask_pages(run);
 }
 
 uint64_t resolve_due(const struct run *run)
 {
     const struct server *server = run->server;
-    if (run->phase > PHASE_SOURCES || server->session.state != SESSION_OPEN || run->engine->stopping)
+    if (run->phase > PHASE_SOURCES || run->resolve_again || server->session.state != SESSION_OPEN ||
+        run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
-    if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : run->asking > 0)
+    if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : !resolve_unasked(run))
         return INSTANT_NEVER;
     uint64_t due = run->ask_ms;
     if (due < server->probe_ms)

@@ -11,6 +11,7 @@ struct run *run_free(struct run *run)
     if (!run)
         return NULL;
     resolve_done(run);
+    free(run->page_state);
     heap_done(&run->due);
     table_done(&run->source_ids);
     free(run->sources);
@@ -48,8 +49,16 @@ static const char *run_str(struct run *run, const char *str)
     return arena_intern(run->plan->arena, str);
 }
 
+/* Its task is one of the session that this process goes on with. */
+static bool run_task_lives(const struct run *run, const struct item *item)
+{
+    const struct server *server = run->server;
+    return item->state == ITEM_RUNNING && item->task_id && item->session_id &&
+           server->session.state == SESSION_OPEN && strcmp(server->session_id, item->session_id) == 0;
+}
+
 /* Takes a stored item over. What may have reached the server and has no outcome is
- * in doubt now: its session is gone. */
+ * in doubt now, unless its session lives. */
 static int run_restore(struct run *run, const struct item *stored, struct instant now)
 {
     if (stored->index >= run->n)
@@ -70,9 +79,9 @@ static int run_restore(struct run *run, const struct item *stored, struct instan
     item->message = run_str(run, stored->message);
     item->since_ms = now.mono_ms;
     item->due_ms = 0;
-    if (item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING)
+    if (item->state == ITEM_SUBMITTING || (item->state == ITEM_RUNNING && !run_task_lives(run, item)))
         item->state = ITEM_IN_DOUBT;
-    bool busy = item->state == ITEM_IN_DOUBT;
+    bool busy = item->state == ITEM_IN_DOUBT || item->state == ITEM_RUNNING;
     if (!busy && (item->state == ITEM_QUEUED || !item->source_id || !item->server_id))
         return 0;
     struct candidate job = {item->source_id, item->source_name ? item->source_name : "", item->server_id,
@@ -81,6 +90,10 @@ static int run_restore(struct run *run, const struct item *stored, struct instan
     if (s->source == NO_SLOT)
         return busy ? -ENOMEM : 0;
     run->sources[s->source].busy += busy;
+    if (item->state == ITEM_RUNNING) {
+        run->server->backup_servers[run->sources[s->source].server].unfinished++;
+        watch_owner(run->server, item->task_id, run, stored->index);
+    }
     return 0;
 }
 
@@ -125,26 +138,40 @@ static int run_hold(struct run *run, const struct engine_run_options *options)
     return 0;
 }
 
-static struct server *find_server(const struct engine *engine, const char *name)
+static void run_begin(struct run *run, const struct engine_run_options *options)
 {
-    for (struct server *s = engine->servers; s; s = s->next)
-        if (strcmp(s->settings->name, name) == 0)
-            return s;
-    return NULL;
+    struct engine *engine = run->engine;
+    run->wish = options->wish;
+    run->state = run->wish == RUN_WISH_PAUSE ? RUN_PAUSED : RUN_RUNNING;
+    if (run->wish >= RUN_WISH_CANCEL)
+        run->no_more = ITEM_E_CANCELLED;
+    run->row_changed = run->mode == ENGINE_RUN;
+    if (run->mode == ENGINE_LOOK)
+        run->phase = PHASE_CLONING;
+    if (run->mode == ENGINE_ENDED_RUN) {
+        run->phase = PHASE_ENDED;
+        run->state = run->stored_state = options->state;
+        run->ending = run->end_stored = true;
+    }
+    struct run **last = &engine->runs;
+    while (*last)
+        last = &(*last)->next;
+    *last = run;
 }
 
 int engine_add_run(struct engine *engine, const struct engine_run_options *options, struct instant now)
 {
-    struct run *run = calloc(1, sizeof(*run));
+    struct run *run = engine_find_run(engine, options->id) ? NULL : calloc(1, sizeof(*run));
     struct plan *plan = options->plan;
     if (!run) {
         plan_free(plan);
-        return -ENOMEM;
+        return engine_find_run(engine, options->id) ? -EEXIST : -ENOMEM;
     }
     run->engine = engine;
     run->plan = plan;
     run->n = plan->n_clones;
-    run->server = find_server(engine, plan->server);
+    run->server = engine_find_server(engine, plan->server);
+    run->mode = options->mode;
     run->resumed = options->resumed;
     run->started_ms = now.mono_ms;
     run->policy = (struct retry_policy){plan->attempts, plan->retry_initial_ms, plan->retry_max_ms};
@@ -152,7 +179,7 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     run->slots = calloc(run->n ? run->n : 1, sizeof(*run->slots));
     engine->now = now;
     int r = !run->server ? -ENOENT : !run->slots ? -ENOMEM : run_fill(run, options, now);
-    if (r == 0)
+    if (r == 0 && (run->mode == ENGINE_RUN || run->mode == ENGINE_PREVIEW))
         r = resolve_begin(run);
     if (r == 0)
         r = run_hold(run, options);
@@ -160,12 +187,7 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
         run_free(run);
         return r;
     }
-    run->state = RUN_RUNNING;
-    engine_store_run(engine, run);
-    struct run **last = &engine->runs;
-    while (*last)
-        last = &(*last)->next;
-    *last = run;
+    run_begin(run, options);
     return 0;
 }
 
@@ -180,7 +202,8 @@ static void run_wake_due(struct run *run)
         if (s->item.state != ITEM_QUEUED || s->pending || s->item.due_ms != entry.due_ms)
             continue; /* it has moved on meanwhile */
         s->item.due_ms = 0;
-        slot_enlist(run, entry.value, now);
+        if (!s->waits)
+            slot_enlist(run, entry.value, now);
     }
 }
 
@@ -197,12 +220,21 @@ static void run_take_unsent(struct run *run)
     run->unsent = 0;
 }
 
+static const char *no_more_text(enum item_error why)
+{
+    if (why == ITEM_E_RUN_TIMEOUT)
+        return "the run's time (timeouts.run) was over before it was started";
+    if (why == ITEM_E_STOPPED)
+        return "the run was stopped after too many failures (stop_after_failures)";
+    return "the run was cancelled before it was started";
+}
+
 /* Nothing more is sent: what has not left is cancelled, or failed when the time is over. */
-static void run_end_early(struct run *run, enum item_error why, const char *message)
+void run_end_early(struct run *run, enum item_error why)
 {
     struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = why};
     run->no_more = why;
-    cancel.message = arena_intern(run->plan->arena, message);
+    cancel.message = arena_intern(run->plan->arena, no_more_text(why));
     for (uint32_t i = 0; i < run->n; i++)
         engine_emit(run->engine, run, i, &cancel);
 }
@@ -213,16 +245,13 @@ static void run_check_limits(struct run *run)
     uint64_t timeout = run->plan->run_timeout_ms;
     if (run->no_more != ITEM_E_RUN_TIMEOUT && timeout &&
         run->engine->now.mono_ms - run->started_ms >= timeout)
-        run_end_early(run, ITEM_E_RUN_TIMEOUT,
-                      "the run's time (timeouts.run) was over before it was started");
+        run_end_early(run, ITEM_E_RUN_TIMEOUT);
     else if (run->no_more == ITEM_OK && stop && run->failures >= stop)
-        run_end_early(run, ITEM_E_STOPPED,
-                      "the run was stopped after too many failures (stop_after_failures)");
-    if (run->no_more != ITEM_OK && run->count[ITEM_QUEUED]) { /* back in the queue since */
-        struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = run->no_more};
-        for (uint32_t i = 0; i < run->n; i++)
-            engine_emit(run->engine, run, i, &cancel);
-    }
+        run_end_early(run, ITEM_E_STOPPED);
+    if (run->no_more != ITEM_OK && run->count[ITEM_QUEUED]) /* back in the queue since */
+        run_end_early(run, run->no_more);
+    if (run->wish == RUN_WISH_CANCEL_TASKS)
+        watch_stop_tasks(run);
 }
 
 static bool run_verified(const struct run *run)
@@ -235,14 +264,16 @@ static bool run_verified(const struct run *run)
     return true;
 }
 
-static void run_end(struct run *run)
+/* It is over. Its end is stored when its result is written (engine_end_run): until then it is open. */
+void run_end(struct run *run)
 {
     run->phase = PHASE_ENDED;
     if (run->count[ITEM_FAILED] + run->count[ITEM_UNKNOWN])
         run->state = RUN_FAILED;
     else
-        run->state = run->count[ITEM_CANCELLED] ? RUN_CANCELLED : RUN_SUCCEEDED;
-    run->stored_state = run->state; /* stored as ended when its result is written: until then it is open */
+        run->state =
+            run->count[ITEM_CANCELLED] || run->wish >= RUN_WISH_CANCEL ? RUN_CANCELLED : RUN_SUCCEEDED;
+    run->announce = true;
 }
 
 static void run_advance(struct run *run)
@@ -259,23 +290,60 @@ static void run_advance(struct run *run)
         run_end(run);
 }
 
+/* Reads the names anew for all that has not left: after a pause, or a retry. */
+static void run_resolve_again(struct run *run)
+{
+    resolve_done(run);
+    for (uint32_t i = 0; i < run->n; i++) {
+        struct slot *s = &run->slots[i];
+        if (s->item.state != ITEM_QUEUED)
+            continue;
+        slot_delist(run, i);
+        s->source = NO_SLOT;
+        s->waits = false;
+    }
+    for (size_t i = 0; i < run->n_sources; i++)
+        run->sources[i].state = SOURCE_UNREAD;
+    run->server->released++;
+    run->resolve_again = resolve_begin(run) < 0; /* out of memory: with the next turn */
+}
+
+bool run_under_way(const struct run *run)
+{
+    if (run->phase == PHASE_ENDED || run->gone)
+        return false;
+    bool busy = run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] + run->count[ITEM_IN_DOUBT] > 0;
+    return busy || (run->mode != ENGINE_LOOK && run->state != RUN_PAUSED);
+}
+
 void run_decide(struct run *run)
 {
+    if (run->gone)
+        return;
+    if (run->resolve_again && run->state == RUN_RUNNING && !run->asking)
+        run_resolve_again(run);
+    command_decide(run);
     if (run->phase == PHASE_ENDED)
         return;
     run_wake_due(run);
     run_take_unsent(run);
     watch_timeouts(run);
+    if (run->mode == ENGINE_LOOK)
+        return;
     run_check_limits(run);
     bind_items(run);
+    bind_waiting(run);
     run_advance(run);
 }
 
 uint64_t run_due(const struct run *run)
 {
+    if (run->gone)
+        return 0;
     if (run->phase == PHASE_ENDED)
         return INSTANT_NEVER;
-    if (run->unsent)
+    if (run->unsent || (run->waiting.n && run->released != run->server->released) || bind_ready(run) ||
+        (run->resolve_again && run->state == RUN_RUNNING && !run->asking))
         return 0;
     uint64_t due = heap_due(&run->due);
     if (run->plan->run_timeout_ms && run->no_more != ITEM_E_RUN_TIMEOUT &&

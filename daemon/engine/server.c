@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "engine/parts.h"
 
@@ -11,6 +12,7 @@
 #define BUSY_MS 1000
 #define OUTAGE_MS 60000             /* shorter ones move no deadline */
 #define IDLE_MAX_MS (9 * 60 * 1000) /* well below the 15 idle minutes of wire reference 2.4 */
+#define LOGOFF_MS (60 * 1000)       /* without work a session is given back */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -123,14 +125,36 @@ static void server_session_gone(struct server *server)
     watch_forget(server);
 }
 
-static void server_forget_token(struct server *server)
+static void server_tell_session(struct server *server)
 {
-    if (server->token)
-        explicit_bzero(server->token, strlen(server->token));
+    const struct engine_config *config = &server->engine->config;
+    if (config->on_session)
+        config->on_session(server->settings->name, server->token, server->session_id, config->data);
+}
+
+/* Takes token and session id over: the session is open. */
+void server_open(struct server *server, char *token, char *session_id)
+{
+    server->token = token;
+    server->session_id = session_id;
+    session_opened(&server->session, server->engine->now.mono_ms);
+    server->trouble = SERVER_FINE;
+    server->poll_failures = 0;
+    for (int i = 0; i < JOB_KIND_COUNT; i++)
+        server->read_back[i] = false;
+    server_tell_session(server);
+}
+
+void server_forget_token(struct server *server)
+{
+    if (!server->token)
+        return;
+    explicit_bzero(server->token, strlen(server->token));
     free(server->token);
     server->token = NULL;
     free(server->session_id);
     server->session_id = NULL;
+    server_tell_session(server);
 }
 
 static void server_auth(struct server *server, const struct exchange *e)
@@ -160,19 +184,13 @@ static void server_wrong(struct server *server, const struct exchange *e)
 
 static void server_logged_on(struct server *server, struct exchange *e)
 {
-    server_forget_token(server);
-    server->token = e->token;
-    e->token = NULL;
-    server->session_id = strdup(e->doc.session_id);
-    if (!server->session_id) {
+    char *session_id = strdup(e->doc.session_id);
+    if (!session_id) {
         session_failed(&server->session, server->engine->now.mono_ms);
         return;
     }
-    session_opened(&server->session, server->engine->now.mono_ms);
-    server->trouble = SERVER_FINE;
-    server->poll_failures = 0;
-    for (int i = 0; i < JOB_KIND_COUNT; i++)
-        server->read_back[i] = false;
+    server_forget_token(server);
+    server_open(server, TAKE_PTR(e->token), session_id);
     if (!e->doc.lists_jobs)
         log_warning("server %s: user %s sees no jobs; cloning needs the role Portal Administrator",
                     server->settings->name, server->settings->username);
@@ -282,9 +300,25 @@ void server_reply(struct exchange *e)
 bool server_has_work(const struct server *server)
 {
     for (const struct run *r = server->engine->runs; r; r = r->next)
-        if (r->server == server && r->phase != PHASE_ENDED)
+        if (r->server == server && run_under_way(r))
             return true;
     return server->in_doubt > 0;
+}
+
+static bool server_has_tasks(const struct server *server)
+{
+    if (server->in_doubt)
+        return true;
+    for (const struct run *r = server->engine->runs; r; r = r->next)
+        if (r->server == server && r->count[ITEM_SUBMITTING] + r->count[ITEM_RUNNING])
+            return true;
+    return false;
+}
+
+bool server_wants_logoff(const struct server *server)
+{
+    return server->session.state == SESSION_OPEN && !server->logged_off &&
+           !(server->engine->leaving && server_has_tasks(server));
 }
 
 static uint64_t server_keepalive_due(const struct server *server)
@@ -296,8 +330,27 @@ static uint64_t server_keepalive_due(const struct server *server)
 
 static void server_close(struct server *server)
 {
-    if (server->session.state == SESSION_OPEN && !server->logged_off && server->in_flight == 0)
-        server_log_off(server);
+    if (!server_wants_logoff(server) || server->in_flight)
+        return;
+    server_log_off(server);
+    server_forget_token(server);
+}
+
+static uint64_t server_idle_due(const struct server *server)
+{
+    if (server->session.state != SESSION_OPEN || server_has_work(server) || server->in_flight)
+        return INSTANT_NEVER;
+    return server->unwanted ? 0 : server->last_sent_ms + LOGOFF_MS;
+}
+
+/* Nothing is to be done: the session is given back, and the next run logs on anew. */
+static void server_give_back(struct server *server)
+{
+    server_log_off(server);
+    server->logged_off = false;
+    server_forget_token(server);
+    session_ended(&server->session);
+    watch_forget(server);
 }
 
 /* After trouble one harmless request tries whether the server is back. */
@@ -315,14 +368,15 @@ void server_act(struct server *server)
         server_close(server);
         return;
     }
-    if (server_has_work(server) && now >= server->probe_ms && server->trouble != SERVER_TLS &&
-        session_wants_logon(&server->session, now)) {
+    if (server_has_work(server) && now >= server->probe_ms && session_wants_logon(&server->session, now)) {
         server_logon(server);
         return;
     }
     server_probe(server);
     if (now >= server_keepalive_due(server))
         server_keep_alive(server);
+    if (now >= server_idle_due(server))
+        server_give_back(server);
     if (!server_ready(server))
         return;
     watch_act(server);
@@ -335,7 +389,7 @@ uint64_t server_due(const struct server *server)
         return INSTANT_NEVER;
     uint64_t gate = server->probe_ms > server->busy_until_ms ? server->probe_ms : server->busy_until_ms;
     uint64_t due = INSTANT_NEVER;
-    if (server->session.state == SESSION_CLOSED && server_has_work(server) && server->trouble != SERVER_TLS)
+    if (server->session.state == SESSION_CLOSED && server_has_work(server))
         due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
     if (server->session.state == SESSION_OPEN) {
         due = min_u64(watch_due(server), doubt_due(server));
@@ -344,5 +398,5 @@ uint64_t server_due(const struct server *server)
         if (server->unreachable_ms && server->in_flight == 0)
             due = min_u64(due, server->probe_ms);
     }
-    return min_u64(due, server_keepalive_due(server));
+    return min_u64(due, min_u64(server_keepalive_due(server), server_idle_due(server)));
 }

@@ -28,12 +28,15 @@ void slots_remove(struct run *run, struct slots *list, uint32_t slot)
 }
 
 /* The list in which a slot waits, or NULL: QUEUED ones that are not bound or not
- * due wait in no list (the heap `due` holds the latter). */
+ * due wait in no list (the heap `due` holds the latter), but for those whose name
+ * another run holds. */
 static struct slots *slot_list(struct run *run, uint32_t slot)
 {
     struct slot *s = &run->slots[slot];
     if (s->item.state != ITEM_QUEUED)
         return &run->in_state[s->item.state];
+    if (s->waits)
+        return &run->waiting;
     if (s->source == NO_SLOT || s->item.due_ms)
         return NULL;
     return &run->sources[s->source].ready;
@@ -42,7 +45,7 @@ static struct slots *slot_list(struct run *run, uint32_t slot)
 void slot_enlist(struct run *run, uint32_t slot, uint64_t now_ms)
 {
     struct slot *s = &run->slots[slot];
-    if (s->item.state == ITEM_QUEUED && s->item.due_ms > now_ms &&
+    if (s->item.state == ITEM_QUEUED && !s->waits && s->item.due_ms > now_ms &&
         heap_push(&run->due, s->item.due_ms, slot) == 0)
         return;
     if (s->item.state == ITEM_QUEUED)
@@ -57,4 +60,5 @@ void slot_delist(struct run *run, uint32_t slot)
     struct slots *list = slot_list(run, slot);
     if (list)
         slots_remove(run, list, slot);
+    run->slots[slot].waits = false;
 }

@@ -11,16 +11,23 @@ enum run_state { RUN_QUEUED, RUN_RUNNING, RUN_PAUSED, RUN_SUCCEEDED, RUN_FAILED,
 
 const char *run_state_name(enum run_state state);
 
-/* What the operator wants of a run; stored, so that a restart changes nothing. */
-enum run_wish { RUN_WISH_NONE, RUN_WISH_PAUSE, RUN_WISH_CANCEL, RUN_WISH_CANCEL_TASKS };
+/* What the operator wants of a run beside its state: durable, so that a restart changes nothing. */
+enum run_wish {
+    RUN_WISH_NONE,
+    RUN_WISH_PAUSE,        /* its state is RUN_PAUSED */
+    RUN_WISH_CANCEL,       /* what has not left is cancelled, the rest is awaited and settled */
+    RUN_WISH_CANCEL_TASKS, /* the same, and unfinished tasks are deleted */
+};
 
 /* One changed row. Pointers are borrowed until on_done. */
 struct store_change {
     const char *run_id;
-    const struct item *item;  /* the item's new value, or NULL: the run itself changed */
-    enum run_state run_state; /* when item is NULL */
-    enum run_wish run_wish;   /* when item is NULL */
-    int64_t finished_ms;      /* when item is NULL; 0: not ended */
+    const struct item *item; /* the item's new value, or NULL: the run itself changed */
+    /* when item is NULL */
+    enum run_state run_state;
+    enum run_wish run_wish;
+    int64_t finished_ms; /* wall time; 0: not ended */
+    const size_t *count; /* items by state (ITEM_STATE_COUNT numbers) */
 };
 
 struct store {

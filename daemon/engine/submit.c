@@ -7,7 +7,8 @@
 
 static bool run_may_submit(const struct run *run)
 {
-    if (run->phase != PHASE_CLONING || run->no_more != ITEM_OK)
+    if (run->phase != PHASE_CLONING || run->mode != ENGINE_RUN || run->state != RUN_RUNNING ||
+        run->no_more != ITEM_OK || run->resolve_again || run->gone)
         return false;
     size_t busy = run->count[ITEM_SUBMITTING];
     return !run->plan->in_flight || busy < run->plan->in_flight;

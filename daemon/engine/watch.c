@@ -54,8 +54,32 @@ void watch_owner(struct server *server, const char *task_id, struct run *run, ui
 void watch_task_end(struct server *server, const char *task_id)
 {
     struct task_owner *owner = task_owner(server, task_id);
-    if (owner && owner->state == TASK_TIDY)
+    if (owner && (owner->state == TASK_TIDY || owner->state == TASK_STOP))
         heap_push(&server->tidy, 0, (uint32_t)(owner - server->task_owners));
+}
+
+/* The operator wants unfinished tasks deleted: their items are in doubt then, and are looked for. */
+void watch_stop_tasks(struct run *run)
+{
+    struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
+    uint32_t at = run->in_state[ITEM_RUNNING].first;
+    for (size_t n = run->in_state[ITEM_RUNNING].n; n > 0; n--, at = run->slots[at].next) {
+        const struct item *item = slot_decided(run->engine, &run->slots[at]);
+        struct task_owner *owner =
+            item->state == ITEM_RUNNING ? task_owner(run->server, item->task_id) : NULL;
+        if (!owner)
+            continue;
+        owner->state = TASK_STOP; /* deleted when the doubt is stored */
+        engine_emit(run->engine, run, at, &gone);
+    }
+}
+
+/* The run is about to be freed: its tasks are nobody's, and none of our business. */
+void watch_disown(struct run *run)
+{
+    for (size_t i = 0; i < run->server->n_task_owners; i++)
+        if (run->server->task_owners[i].run == run)
+            run->server->task_owners[i].run = NULL;
 }
 
 void watch_forget(struct server *server)
@@ -138,7 +162,9 @@ static void task_orphan(struct server *server, const struct seen_task *task)
 static void task_seen(struct server *server, const struct seen_task *task)
 {
     struct task_owner *owner = task_owner(server, task->id);
-    if (!owner || owner->state == TASK_ORPHAN) {
+    if (owner && owner->state == TASK_STOPPED && task->state == API_TASK_FINISHED)
+        owner->state = TASK_ORPHAN; /* it was quicker than its deletion: what has it made? */
+    if (!owner || owner->state == TASK_ORPHAN || owner->state == TASK_STOP || owner->state == TASK_STOPPED) {
         task_orphan(server, task);
         return;
     }
@@ -247,7 +273,7 @@ static void watch_tidy(struct server *server)
 {
     while (server->tidy.n && server->tidying < tidy_max(server)) {
         struct task_owner *owner = &server->task_owners[heap_pop(&server->tidy).value];
-        owner->state = TASK_DONE;
+        owner->state = owner->state == TASK_STOP ? TASK_STOPPED : TASK_DONE;
         struct exchange *e = exchange_new(server, EXCHANGE_TIDY, HTTP_DELETE);
         if (!e)
             return;

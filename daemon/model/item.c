@@ -219,8 +219,30 @@ static bool step_in_doubt(const struct step *s)
     return step_end_badly(s, ITEM_FAILED, ITEM_E_ATTEMPTS);
 }
 
+/* Nothing of the earlier tries counts any more, but for the doubt they left. */
+static bool step_retry(const struct step *s)
+{
+    struct item *next = s->next;
+    bool late = next->state == ITEM_FAILED && next->error == ITEM_E_TASK_TIMEOUT;
+    bool doubt = late || next->state == ITEM_UNKNOWN;
+    if (!doubt && next->state != ITEM_FAILED && next->state != ITEM_CANCELLED)
+        return false;
+    next->error = ITEM_OK;
+    next->http = 0;
+    next->message = NULL;
+    next->finished_ms = 0;
+    next->attempts = doubt ? 1 : 0; /* of those before, the one in doubt is all that counts */
+    if (doubt)
+        return step_enter(s, ITEM_IN_DOUBT);
+    next->started_ms = 0;
+    next->never_again = false;
+    return step_requeue(s, 0);
+}
+
 static bool step_final(const struct step *s)
 {
+    if (s->event->kind == ITEM_EVENT_RETRY)
+        return step_retry(s);
     if (s->event->kind == ITEM_EVENT_VERIFIED && s->next->state == ITEM_SUCCEEDED && !s->next->verified)
         return s->next->verified = true;
     if (s->event->kind == ITEM_EVENT_FOUND && s->next->error == ITEM_E_TASK_TIMEOUT)

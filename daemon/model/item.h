@@ -18,6 +18,8 @@
  *   |      RUNNING -+ session lost, restart, task unknown
  *   +--------- | -------------------- task finished -------> SUCCEEDED FAILED
  *
+ * A retry by the operator brings FAILED and CANCELLED back to QUEUED; UNKNOWN,
+ * and FAILED for a task that took too long, only to IN_DOUBT: a clone may exist.
  * It waits in QUEUED (for its due moment or a slot), SUBMITTING (for the
  * answer), RUNNING (for its task) and IN_DOUBT (for a look at the server). */
 #pragma once
@@ -122,6 +124,7 @@ enum item_event_kind {
     ITEM_EVENT_SKIP,        /* the name is there already and the plan says skip */
     ITEM_EVENT_CANCEL,      /* nothing more is to be sent: error says why */
     ITEM_EVENT_VERIFIED,    /* the closing look found the job */
+    ITEM_EVENT_RETRY,       /* the operator reopens its run */
 };
 
 struct item_event {

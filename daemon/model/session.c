@@ -45,6 +45,20 @@ void session_failed(struct session *session, uint64_t now_ms)
     session->due_ms = now_ms + session_wait(session->failures);
 }
 
+void session_ended(struct session *session)
+{
+    session->state = SESSION_CLOSED;
+    session->failures = 0;
+    session->due_ms = 0;
+}
+
+void session_renewed(struct session *session)
+{
+    session->refusals = 0;
+    if (session->state == SESSION_REFUSED)
+        session_ended(session);
+}
+
 bool session_lost(struct session *session, uint64_t serial, uint64_t now_ms)
 {
     if (session->state != SESSION_OPEN || session->serial != serial)

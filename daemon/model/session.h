@@ -29,6 +29,10 @@ void session_opened(struct session *session, uint64_t now_ms);
 void session_refused(struct session *session, uint64_t now_ms);
 /* A logon failed in another way: again after a growing wait. */
 void session_failed(struct session *session, uint64_t now_ms);
+/* It was logged off. */
+void session_ended(struct session *session);
+/* New credentials: what was refused before counts no more. */
+void session_renewed(struct session *session);
 /* A 401 to a request of session `serial`: true when it closed the present one;
  * false when that one is gone already. */
 bool session_lost(struct session *session, uint64_t serial, uint64_t now_ms);

@@ -77,7 +77,11 @@ static struct plan *make_plan(const struct world *world)
 
 static void daemon_start(struct world *world)
 {
-    struct engine_config config = {&world->store, rng_next(&world->rng), on_wake, on_transition, world};
+    struct engine_config config = {.store = &world->store,
+                                   .seed = rng_next(&world->rng),
+                                   .on_wake = on_wake,
+                                   .on_transition = on_transition,
+                                   .data = world};
     struct item stored[SIM_ITEMS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < world->n_items; i++)

@@ -45,13 +45,16 @@ static const struct {
     {ITEM_IN_DOUBT, ITEM_EVENT_UNSETTLED, ITEM_UNKNOWN},
     {ITEM_IN_DOUBT, ITEM_EVENT_REFUSED, ITEM_FAILED},
     {ITEM_SUCCEEDED, ITEM_EVENT_VERIFIED, ITEM_SUCCEEDED},
+    {ITEM_FAILED, ITEM_EVENT_RETRY, ITEM_QUEUED},
+    {ITEM_CANCELLED, ITEM_EVENT_RETRY, ITEM_QUEUED},
+    {ITEM_UNKNOWN, ITEM_EVENT_RETRY, ITEM_IN_DOUBT},
 };
 
 static void every_pair(void **state)
 {
     (void)state;
     for (int from = 0; from < ITEM_STATE_COUNT; from++) {
-        for (int event = 0; event <= ITEM_EVENT_VERIFIED; event++) {
+        for (int event = 0; event <= ITEM_EVENT_RETRY; event++) {
             bool changed, listed = false;
             enum item_state to = (enum item_state)from;
             for (size_t i = 0; i < sizeof(transitions) / sizeof(transitions[0]); i++) {

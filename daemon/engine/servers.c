@@ -1,0 +1,108 @@
+/* Which servers there are: added, changed, removed; and sessions that an earlier
+ * process has left. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/parts.h"
+
+struct server *server_free(struct server *server)
+{
+    while (server->exchanges) {
+        struct exchange *e = server->exchanges;
+        server->exchanges = e->next;
+        exchange_free(e);
+    }
+    sweep_stop(server);
+    if (server->token)
+        explicit_bzero(server->token, strlen(server->token));
+    free(server->token);
+    free(server->session_id);
+    free(server->message);
+    table_done(&server->tasks);
+    free(server->task_owners);
+    heap_done(&server->tidy);
+    free(server->backup_servers);
+    table_done(&server->backup_server_ids);
+    arena_free(server->arena);
+    free(server);
+    return NULL;
+}
+
+int engine_add_server(struct engine *engine, const struct server_settings *settings, struct http *http,
+                      const struct api_format *format)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (!server || !(server->arena = arena_new())) {
+        free(server);
+        return -ENOMEM;
+    }
+    server->engine = engine;
+    server->settings = settings;
+    server->http = http;
+    server->format = format;
+    limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
+    server->next = engine->servers;
+    engine->servers = server;
+    return 0;
+}
+
+int engine_set_server(struct engine *engine, const struct server_settings *settings)
+{
+    struct server *server = engine_find_server(engine, settings->name);
+    if (!server)
+        return -ENOENT;
+    if (settings->in_flight_max != server->settings->in_flight_max ||
+        settings->in_flight_initial != server->settings->in_flight_initial)
+        limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
+    server->settings = settings;
+    session_renewed(&server->session);
+    if (server->trouble == SERVER_CREDENTIALS)
+        server->trouble = SERVER_FINE;
+    engine_wake(engine);
+    return 0;
+}
+
+int engine_remove_server(struct engine *engine, const char *name)
+{
+    struct server **at = &engine->servers;
+    while (*at && strcmp((*at)->settings->name, name) != 0)
+        at = &(*at)->next;
+    struct server *server = *at;
+    if (!server)
+        return -ENOENT;
+    for (const struct run *run = engine->runs; run; run = run->next)
+        if (run->server == server)
+            return -EBUSY;
+    for (const struct exchange *e = engine->inbox_first; e; e = e->next)
+        if (e->server == server)
+            return -EBUSY;
+    if (server->exchanges || server->session.state == SESSION_OPENING)
+        return -EBUSY;
+    if (server->session.state == SESSION_OPEN) {
+        server->unwanted = true;
+        engine_wake(engine);
+        return -EBUSY;
+    }
+    *at = server->next;
+    server_free(server);
+    return 0;
+}
+
+int engine_set_session(struct engine *engine, const char *server_name, const char *token,
+                       const char *session_id, struct instant now)
+{
+    struct server *server = engine_find_server(engine, server_name);
+    if (!server)
+        return -ENOENT;
+    char *own_token = strdup(token), *own_id = strdup(session_id);
+    if (!own_token || !own_id) {
+        free(own_token);
+        free(own_id);
+        return -ENOMEM;
+    }
+    engine->now = now;
+    server_forget_token(server);
+    server_open(server, own_token, own_id);
+    return 0;
+}
