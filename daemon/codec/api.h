@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "model/kind.h"
+#include "model/settings.h"
 
 /* Body of a clone request (wire reference 3.1). Fields that the kind lacks are ignored. */
 struct api_clone {
@@ -17,6 +18,7 @@ struct api_clone {
     const char *vm_suffix;      /* Replica */
     const char *repository_uid; /* urn:veeam:Repository:GUID; all but Replica */
     const char *description;    /* with the mark */
+    bool table_order;           /* ImmediateBackupCopy in XML: the order of the table, not of the example */
 };
 
 /* What the document was, by its root element. */
@@ -103,8 +105,9 @@ struct api_format {
     struct api_reader *(*reader_new)(const struct api_handlers *handlers, void *data);
 
     /* 0; -EBADMSG when it is not this format, malformed, or beyond the limits
-     * (depth 64, a text or attribute of 64 KiB, DTD or entity declarations); -ENOMEM; or what a
-     * handler returned. After an error every further call returns the same. */
+     * (depth 64, a text or attribute of 64 KiB; XML: DTD or entity declarations; JSON: see
+     * codec/api_json_cut.h, and a key twice in one object); -ENOMEM; or what a handler returned.
+     * After an error every further call returns the same. */
     int (*reader_feed)(struct api_reader *reader, const char *data, size_t len);
 
     /* Ends the document: 0 and *ret, -EBADMSG when it is cut off, or the earlier error. */
@@ -113,7 +116,11 @@ struct api_format {
     struct api_reader *(*reader_free)(struct api_reader *reader); /* takes NULL; returns NULL */
 };
 
-extern const struct api_format api_xml; /* codec/api_xml.c */
+extern const struct api_format api_xml;  /* codec/api_xml.c */
+extern const struct api_format api_json; /* codec/api_json.c */
+
+/* The format of a server's setting. */
+const struct api_format *api_format_of(enum settings_format format);
 
 /* Appends `text` percent-encoded for a query value (all but unreserved characters). */
 int api_encode_query(const char *text, struct buf *ret);

@@ -44,6 +44,62 @@ bool api_guid_of_href(const char *href, const char *folder, char ret[API_GUID_LE
     return true;
 }
 
+/* ---- words ---- */
+
+const char *api_kind_folder(enum api_entity_kind kind)
+{
+    static const char *const folders[] = {
+        [API_ENTITY_OTHER] = "",
+        [API_ENTITY_JOB] = "/jobs/",
+        [API_ENTITY_REPOSITORY] = "/repositories/",
+        [API_ENTITY_BACKUP_SERVER] = "/backupServers/",
+    };
+    return folders[kind];
+}
+
+enum api_entity_kind api_kind_of_word(struct bytes word)
+{
+    static const char *const words[] = {[API_ENTITY_JOB] = "Job",
+                                        [API_ENTITY_REPOSITORY] = "Repository",
+                                        [API_ENTITY_BACKUP_SERVER] = "BackupServer"};
+    static const char reference[] = "Reference";
+    for (int i = API_ENTITY_JOB; i <= API_ENTITY_BACKUP_SERVER; i++) {
+        size_t n = strlen(words[i]), more = strlen(reference);
+        if (word.len < n || strncasecmp(word.data, words[i], n) != 0)
+            continue;
+        if (word.len == n || (word.len == n + more && strncasecmp(word.data + n, reference, more) == 0))
+            return (enum api_entity_kind)i;
+    }
+    return API_ENTITY_OTHER;
+}
+
+enum api_entity_kind api_kind_of_uid(const char *uid)
+{
+    static const char prefix[] = "urn:veeam:";
+    if (strncasecmp(uid, prefix, strlen(prefix)) != 0)
+        return API_ENTITY_OTHER;
+    uid += strlen(prefix);
+    return api_kind_of_word((struct bytes){uid, strcspn(uid, ":")});
+}
+
+enum api_entity_kind api_kind_of_href(const char *href)
+{
+    char id[API_GUID_LEN + 1];
+    for (int i = API_ENTITY_JOB; i <= API_ENTITY_BACKUP_SERVER; i++)
+        if (api_guid_of_href(href, api_kind_folder((enum api_entity_kind)i), id))
+            return (enum api_entity_kind)i;
+    return API_ENTITY_OTHER;
+}
+
+enum api_task_state api_task_state_of(const char *word)
+{
+    if (strcmp(word, "Running") == 0)
+        return API_TASK_RUNNING;
+    if (strcmp(word, "OperationFinished") == 0)
+        return API_TASK_OPERATION_FINISHED;
+    return strcmp(word, "Finished") == 0 ? API_TASK_FINISHED : API_TASK_OTHER;
+}
+
 int api_encode_query(const char *text, struct buf *ret)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {

@@ -49,48 +49,6 @@ static const char *trimmed(struct buf *buf)
 
 /* ---- entities ---- */
 
-static const char *const kind_folders[] = {
-    [API_ENTITY_OTHER] = "",
-    [API_ENTITY_JOB] = "/jobs/",
-    [API_ENTITY_REPOSITORY] = "/repositories/",
-    [API_ENTITY_BACKUP_SERVER] = "/backupServers/",
-};
-
-/* "Job" or "JobReference" and the like. */
-static enum api_entity_kind kind_of_word(struct bytes word)
-{
-    static const char *const words[] = {[API_ENTITY_JOB] = "Job",
-                                        [API_ENTITY_REPOSITORY] = "Repository",
-                                        [API_ENTITY_BACKUP_SERVER] = "BackupServer"};
-    static const char reference[] = "Reference";
-    for (int i = API_ENTITY_JOB; i <= API_ENTITY_BACKUP_SERVER; i++) {
-        size_t n = strlen(words[i]), more = strlen(reference);
-        if (word.len < n || strncasecmp(word.data, words[i], n) != 0)
-            continue;
-        if (word.len == n || (word.len == n + more && strncasecmp(word.data + n, reference, more) == 0))
-            return (enum api_entity_kind)i;
-    }
-    return API_ENTITY_OTHER;
-}
-
-static enum api_entity_kind kind_of_uid(const char *uid)
-{
-    static const char prefix[] = "urn:veeam:";
-    if (strncasecmp(uid, prefix, strlen(prefix)) != 0)
-        return API_ENTITY_OTHER;
-    uid += strlen(prefix);
-    return kind_of_word((struct bytes){uid, strcspn(uid, ":")});
-}
-
-static enum api_entity_kind kind_of_href(const char *href)
-{
-    char id[API_GUID_LEN + 1];
-    for (int i = API_ENTITY_JOB; i <= API_ENTITY_BACKUP_SERVER; i++)
-        if (api_guid_of_href(href, kind_folders[i], id))
-            return (enum api_entity_kind)i;
-    return API_ENTITY_OTHER;
-}
-
 static enum api_entity_kind kind_of_name(enum api_xml_name name)
 {
     static const enum api_entity_kind kinds[NAME_COUNT] = {[NAME_JOB] = API_ENTITY_JOB,
@@ -106,14 +64,14 @@ static void entity_begin(struct api_xml_reading *r, enum api_xml_name name, cons
     take_attr(r, attrs, "Name", &r->field[FIELD_NAME]);
     r->kind = kind_of_name(name);
     if (r->kind == API_ENTITY_OTHER)
-        r->kind = kind_of_word(api_xml_attr(attrs, "Type"));
+        r->kind = api_kind_of_word(api_xml_attr(attrs, "Type"));
     if (r->kind == API_ENTITY_OTHER && !api_xml_attr(attrs, "Type").data) {
-        r->kind = kind_of_uid(uid);
+        r->kind = api_kind_of_uid(uid);
         if (r->kind == API_ENTITY_OTHER)
-            r->kind = kind_of_href(href);
+            r->kind = api_kind_of_href(href);
     }
     if (!api_guid_of_uid(uid, r->entity_id) && r->kind != API_ENTITY_OTHER)
-        api_guid_of_href(href, kind_folders[r->kind], r->entity_id);
+        api_guid_of_href(href, api_kind_folder(r->kind), r->entity_id);
 }
 
 static int entity_end(struct api_xml_reading *r, enum api_xml_name name)
@@ -133,19 +91,10 @@ static int entity_end(struct api_xml_reading *r, enum api_xml_name name)
 
 /* ---- tasks ---- */
 
-static enum api_task_state task_state(const char *text)
-{
-    if (strcmp(text, "Running") == 0)
-        return API_TASK_RUNNING;
-    if (strcmp(text, "OperationFinished") == 0)
-        return API_TASK_OPERATION_FINISHED;
-    return strcmp(text, "Finished") == 0 ? API_TASK_FINISHED : API_TASK_OTHER;
-}
-
 static int task_end(struct api_xml_reading *r)
 {
     struct api_task task = {.id = trimmed(&r->field[FIELD_TASK_ID]),
-                            .state = task_state(trimmed(&r->field[FIELD_STATE])),
+                            .state = api_task_state_of(trimmed(&r->field[FIELD_STATE])),
                             .operation = trimmed(&r->field[FIELD_OPERATION]),
                             .has_result = r->has_result,
                             .success = r->success,
@@ -160,7 +109,7 @@ static int task_end(struct api_xml_reading *r)
 static void up_link(struct api_xml_reading *r, const struct api_xml_attrs *attrs)
 {
     struct bytes type = api_xml_attr(attrs, "Type");
-    if (r->server_id[0] || (type.data && kind_of_word(type) != API_ENTITY_BACKUP_SERVER))
+    if (r->server_id[0] || (type.data && api_kind_of_word(type) != API_ENTITY_BACKUP_SERVER))
         return;
     if (api_guid_of_href(take_attr(r, attrs, "Href", &r->field[FIELD_HREF]), "/backupServers/", r->server_id))
         take_attr(r, attrs, "Name", &r->field[FIELD_SERVER_NAME]);
@@ -169,7 +118,7 @@ static void up_link(struct api_xml_reading *r, const struct api_xml_attrs *attrs
 static void related_link(struct api_xml_reading *r, const struct api_xml_attrs *attrs)
 {
     struct bytes type = api_xml_attr(attrs, "Type");
-    if (r->job_id[0] || (type.data && kind_of_word(type) != API_ENTITY_JOB))
+    if (r->job_id[0] || (type.data && api_kind_of_word(type) != API_ENTITY_JOB))
         return;
     if (!api_guid_of_href(take_attr(r, attrs, "Href", &r->field[FIELD_HREF]), "/jobs/", r->job_id))
         return;

@@ -1,11 +1,10 @@
-/* The clone body (wire reference 3.1): the order of elements is that of the
- * documented examples, which for the immediate copy differs from the table. */
 #include "codec/api_xml_write.h"
 
 #include <errno.h>
 
 #include "base/text.h"
 #include "codec/api.h"
+#include "codec/api_clone.h"
 
 static int add_escaped(struct buf *body, const char *text)
 {
@@ -52,50 +51,17 @@ static int add_element(struct buf *body, const char *name, const char *text)
     return r < 0 ? r : buf_printf(body, "</%s>", name);
 }
 
-struct field {
-    const char *name, *text;
-};
-
-static int add_fields(struct buf *body, const char *element, const struct field fields[4])
+static int add_kind(const struct api_clone *clone, struct buf *body)
 {
+    struct api_clone_field fields[API_CLONE_FIELDS];
+    const char *element = api_clone_fields(clone, fields);
+    if (!element)
+        return -EINVAL;
     int r = buf_printf(body, "<%s>", element);
-    for (int i = 0; i < 4 && r == 0; i++)
+    for (int i = 0; i < API_CLONE_FIELDS && r == 0; i++)
         if (fields[i].name)
             r = add_element(body, fields[i].name, fields[i].text);
     return r < 0 ? r : buf_printf(body, "</%s>", element);
-}
-
-static int add_kind(const struct api_clone *c, struct buf *body)
-{
-    switch (c->kind) {
-    case JOB_KIND_BACKUP:
-        return add_fields(body, "BackupJobCloneInfo",
-                          (struct field[4]){{"JobName", c->name},
-                                            {"FolderName", c->folder},
-                                            {"RepositoryUid", c->repository_uid},
-                                            {"Description", c->description}});
-    case JOB_KIND_REPLICA:
-        return add_fields(body, "ReplicaJobCloneInfo",
-                          (struct field[4]){{"JobName", c->name},
-                                            {"VmSuffix", c->vm_suffix},
-                                            {"Description", c->description}});
-    case JOB_KIND_BACKUP_COPY:
-        return add_fields(body, "BackupCopyJobCloneInfo",
-                          (struct field[4]){{"JobName", c->name},
-                                            {"JobFileName", c->file},
-                                            {"RepositoryUid", c->repository_uid},
-                                            {"Description", c->description}});
-    case JOB_KIND_IMMEDIATE_COPY:
-        return add_fields(body, "ImmediateBackupCopyJobCloneInfo",
-                          (struct field[4]){{"JobName", c->name},
-                                            {"Description", c->description},
-                                            {"RepositoryUid", c->repository_uid},
-                                            {"JobFileName", c->file}});
-    case JOB_KIND_UNKNOWN:
-    case JOB_KIND_COUNT:
-        break;
-    }
-    return -EINVAL;
 }
 
 int api_xml_encode_clone(const struct api_clone *clone, struct buf *body)

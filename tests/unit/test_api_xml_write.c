@@ -86,6 +86,28 @@ static void bodies_are_exact(void **state)
                       "</ImmediateBackupCopyJobCloneInfo>" TAIL);
 }
 
+/* The table of the documentation has another order than its example. */
+static void immediate_copies_have_a_second_order(void **state)
+{
+    (void)state;
+    struct api_clone copy = samples[3];
+    copy.table_order = true;
+    body_is_this(&copy, HEAD "<ImmediateBackupCopyJobCloneInfo><JobName>web-017 mirror</JobName><JobFileName>"
+                             "web-017 mirror</JobFileName><RepositoryUid>" REPOSITORY
+                             "</RepositoryUid><Description>batch 20261 row 20</Description>"
+                             "</ImmediateBackupCopyJobCloneInfo>" TAIL);
+    for (size_t i = 0; i < 3; i++) { /* the other kinds have but one */
+        struct api_clone other = samples[i];
+        struct buf usual, table;
+        encode(&other, &usual);
+        other.table_order = true;
+        encode(&other, &table);
+        assert_string_equal(buf_str(&usual), buf_str(&table));
+        buf_done(&usual);
+        buf_done(&table);
+    }
+}
+
 static void missing_texts_are_left_out(void **state)
 {
     (void)state;
@@ -278,6 +300,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_are_exact),
+        cmocka_unit_test(immediate_copies_have_a_second_order),
         cmocka_unit_test(missing_texts_are_left_out),
         cmocka_unit_test(special_characters_are_escaped),
         cmocka_unit_test(bodies_say_what_the_samples_say),

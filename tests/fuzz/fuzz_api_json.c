@@ -1,0 +1,2 @@
+#define FORMAT api_json
+#include "fuzz_api.h"
