@@ -151,7 +151,8 @@ static int connect_with(struct host *host, struct host_server *server, const cha
                         struct buf *ret_error)
 {
     const char *why = "";
-    int r = http_curl_new(&host->loop, server->settings, password, api_xml.media_type, &server->http, &why);
+    int r = http_curl_new(&host->loop, server->settings, password,
+                          api_format_of(server->settings->format)->media_type, &server->http, &why);
     if (r < 0)
         buf_printf(ret_error, "server %s: %s", server->settings->name, *why ? why : strerror(-r));
     return r;
@@ -184,7 +185,8 @@ int host_connect(struct host *host, const struct server_settings *settings, stru
 
 int host_add_server(struct host *host, struct host_server *server)
 {
-    return engine_add_server(host->engine, server->settings, http_curl_port(server->http), &api_xml);
+    return engine_add_server(host->engine, server->settings, http_curl_port(server->http),
+                             api_format_of(server->settings->format));
 }
 
 struct stored {

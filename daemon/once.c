@@ -333,11 +333,6 @@ static int once_prepare(struct once *once, struct plan **plan)
     if (r)
         return r;
     once->server = settings_server(once->settings, (*plan)->server);
-    if (once->server && once->server->format != SETTINGS_FORMAT_XML) {
-        fprintf(stderr, "server %s: format json is not supported by this version; use format: xml\n",
-                once->server->name);
-        return EXIT_INVALID;
-    }
     plan_files_hash(&once->files);
     r = once_connect(once);
     if (!r)
