@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "model/kind.h"
+#include "model/window.h"
 
 struct arena;
 
@@ -42,19 +43,13 @@ struct plan_clone {
     unsigned line, column; /* where the clone stands in the plan */
 };
 
-struct plan_window {
-    bool given;
-    unsigned from_min, to_min; /* minutes since local midnight; from > to: over midnight */
-    const char *timezone;      /* zone name, or NULL: the system's */
-};
-
 struct plan {
     struct arena *arena; /* owns all strings */
     const char *file;    /* as it was called */
     const char *name;
     const char *server;
     const char *description; /* or NULL */
-    struct plan_window window;
+    struct window window;
     unsigned in_flight;     /* 0: the server's limit alone */
     unsigned stop_failures; /* stop after so many failures; 0: never */
     unsigned stop_percent;  /* or after this share of the items; 0: never */
