@@ -82,13 +82,17 @@ static void once_report(struct once *once)
     struct produce p = {.items = {status.n_items, once_item, once}};
     struct buf error = BUF_INIT(4096);
     const char *path = once->options->result_path;
+    char opens[WINDOW_TEXT_MAX];
+    if (status.opens_ms)
+        window_clock(status.window, status.opens_ms, opens);
     p.run = (struct result_run){.run = once->run.id,
                                 .plan = once->run.plan,
                                 .file = once->run.file,
                                 .server = once->run.server,
                                 .state = run_state_name(ended ? status.state : RUN_PAUSED),
                                 .started_ms = once->run.accepted_ms,
-                                .finished_ms = ended ? loop_now().wall_ms : 0};
+                                .finished_ms = ended ? loop_now().wall_ms : 0,
+                                .window_opens = status.opens_ms ? opens : NULL};
     if (path && result_file_write(path, produce_result, &p, &error) < 0) {
         fprintf(stderr, "%s\n", buf_str(&error));
         path = NULL;
@@ -172,10 +176,10 @@ static void once_give_up(struct once *once, const char *what, const char *why, c
     once_finish(once, EXIT_UNREACHABLE);
 }
 
-static void once_check_server(struct once *once, uint64_t now_ms)
+static void once_check_server(struct once *once, const struct run_status *status, uint64_t now_ms)
 {
     struct server_status s = engine_server_status(once->host.engine, once->server->name);
-    bool over = s.since_ms && now_ms - s.since_ms >= once->server->unreachable_ms;
+    bool over = !status->opens_ms && s.since_ms && now_ms - s.since_ms >= once->server->unreachable_ms;
     if (s.trouble == SERVER_TLS)
         once_give_up(once, "its TLS is not accepted", s.message,
                      "check tls.ca_file, tls.pin and the name in url; no credentials were sent");
@@ -217,7 +221,7 @@ static uint64_t on_turn(struct instant now, void *data)
     if (!once->host.closing && !once_ended(once, &status)) {
         progress_show(&once->progress, &status, server.trouble == SERVER_UNREACHABLE ? server.message : "",
                       now.mono_ms);
-        once_check_server(once, now.mono_ms);
+        once_check_server(once, &status, now.mono_ms);
         once_check_store(once, now.mono_ms);
         once_check_drain(once, &status, now.mono_ms);
     }

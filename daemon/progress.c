@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/engine.h"
+#include "model/window.h"
 
 #define BAR_EVERY_MS 100
 #define LINE_EVERY_MS 5000
@@ -34,7 +35,7 @@ static void status_rate(const struct progress *p, const struct run_status *s, ui
     size_t done = status_done(s);
     uint64_t ms = now_ms - p->started_ms;
     ret[0] = '\0';
-    if (!done || ms < 500)
+    if (!done || ms < 500 || s->opens_ms)
         return;
     double rate = (double)done * 1000 / (double)ms;
     unsigned long left = (unsigned long)((double)(s->n_items - done) / rate);
@@ -44,20 +45,25 @@ static void status_rate(const struct progress *p, const struct run_status *s, ui
         snprintf(ret, size, "  %.1f/s, %lus left", rate, left);
 }
 
-static const char *status_phase(const struct run_status *s)
+static void status_phase(const struct run_status *s, char *ret, size_t size)
 {
-    if (s->resolving)
-        return "looking names up";
-    return s->verifying ? "verifying" : "cloning";
+    char opens[WINDOW_TEXT_MAX];
+    if (s->opens_ms) {
+        window_clock(s->window, s->opens_ms, opens);
+        snprintf(ret, size, "waiting for its window until %s", opens);
+    } else {
+        snprintf(ret, size, "%s", s->resolving ? "looking names up" : s->verifying ? "verifying" : "cloning");
+    }
 }
 
 static void progress_text(const struct progress *p, const struct run_status *s, const char *trouble,
                           uint64_t now_ms, char *ret, size_t size)
 {
-    char rate[64];
+    char rate[64], phase[96];
     size_t bad = s->count[ITEM_FAILED] + s->count[ITEM_UNKNOWN];
+    status_phase(s, phase, sizeof(phase));
     status_rate(p, s, now_ms, rate, sizeof(rate));
-    int n = snprintf(ret, size, "%s: %zu/%zu done, %zu running", status_phase(s), status_done(s), s->n_items,
+    int n = snprintf(ret, size, "%s: %zu/%zu done, %zu running", phase, status_done(s), s->n_items,
                      s->count[ITEM_RUNNING] + s->count[ITEM_SUBMITTING]);
     if (s->count[ITEM_IN_DOUBT] && n > 0 && (size_t)n < size)
         n += snprintf(ret + n, size - (size_t)n, ", %zu in doubt", s->count[ITEM_IN_DOUBT]);

@@ -165,14 +165,12 @@ static void check_schedule(struct plan_decoder *decoder, const struct yaml_node 
 
 static void refuse_missing(struct plan_decoder *decoder, const struct yaml_node *root)
 {
-    const struct yaml_node *schedule = yaml_child(root, "schedule"), *window = yaml_child(root, "window");
+    const struct yaml_node *schedule = yaml_child(root, "schedule");
     if (schedule && decoder->options->scheduled)
         check_schedule(decoder, root);
     else if (schedule)
         yaml_say_key(decoder->diag, schedule,
                      "a \"schedule\" belongs into a plan in plans.d; move the plan there, or remove it");
-    if (window)
-        yaml_say_key(decoder->diag, window, "windows are not supported by this version; remove \"window\"");
 }
 
 void plan_head_decode(struct plan_decoder *decoder, const struct yaml_node *root)
@@ -190,6 +188,7 @@ void plan_head_decode(struct plan_decoder *decoder, const struct yaml_node *root
     if (yaml_get_text(root, "description", &description, decoder->diag) && *description)
         plan->description = keep(decoder, description);
     refuse_missing(decoder, root);
+    plan_times_decode(decoder, root);
     if (yaml_get_number(root, "in_flight", 1, IN_FLIGHT_MAX, &in_flight, decoder->diag))
         plan->in_flight = (unsigned)in_flight;
     read_failures(decoder, root);

@@ -12,6 +12,7 @@ struct diag;
 struct plan;
 struct arena;
 struct plan_clone;
+struct zone;
 
 struct plan_yaml_options {
     const char *file;           /* name for messages; borrowed for the call and copied */
@@ -25,6 +26,10 @@ struct plan_yaml_options {
      * or another negative errno; may be NULL: then CSV files are errors. */
     int (*read_csv)(const char *path, struct buf *ret, void *data);
     void *data;
+    /* Gives the rules of a time zone, of the system's own when `name` is NULL, in the arena: 0; -ENOMEM;
+     * another negative errno when there is none of that name, then *ret_near may be one that is like it.
+     * May be NULL: then UTC alone is known, and the system's own. */
+    int (*find_zone)(const char *name, struct arena *arena, struct zone *ret, const char **ret_near);
 };
 
 /* Reads and checks a whole plan. Returns 0 and the plan (caller frees with

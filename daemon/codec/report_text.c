@@ -158,6 +158,8 @@ static int add_head(struct buf *out, const struct result_run *run, const struct 
         r = add_line(out, "Server", run->server);
     if (r == 0)
         r = add_line(out, "State", run->state);
+    if (r == 0 && run->window_opens)
+        r = buf_printf(out, "%-10sclosed until %s\n", "Window", run->window_opens);
     if (r == 0)
         r = add_time(out, "Started", run->started_ms);
     if (r == 0)

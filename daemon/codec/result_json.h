@@ -13,6 +13,7 @@ struct result_run {
     const char *plan, *file, *server;
     const char *state;               /* run_state_name */
     int64_t started_ms, finished_ms; /* wall time; 0: null */
+    const char *window_opens;        /* report only: "22:00 CEST" while it waits for its window; or NULL */
 };
 
 /* The items, asked for by index from 0 to n - 1, in order, several times over;

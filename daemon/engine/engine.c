@@ -273,6 +273,8 @@ static void engine_decide(struct engine *engine)
 void engine_advance(struct engine *engine, struct instant now)
 {
     engine->now = now;
+    for (struct run *r = engine->runs; r; r = r->next)
+        hours_look(r);
     if (engine->written)
         engine_written(engine);
     if (!engine->writing && engine->failing_ms) {
@@ -382,6 +384,8 @@ struct run_status engine_run_status(const struct engine *engine, const char *run
                                  .ended = run->end_stored,
                                  .busy = run->command != COMMAND_NONE || run->row_changed || run->row_batched,
                                  .n_wait = run->waiting.n,
+                                 .opens_ms = hours_waits(run) ? run->hours.state.until_ms : 0,
+                                 .window = &run->plan->window,
                                  .n_items = run->n};
     memcpy(status.count, run->count, sizeof(status.count));
     return status;

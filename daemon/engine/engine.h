@@ -19,6 +19,7 @@ struct engine;
 struct http;
 struct plan;
 struct server_settings;
+struct window;
 
 struct engine_config {
     struct store *store;
@@ -149,10 +150,12 @@ struct run_status {
     enum run_state state; /* as stored; of a run that is over: how it ended */
     enum run_wish wish;   /* as stored */
     bool resolving, verifying;
-    bool over;     /* every item has its outcome: to be reported and ended */
-    bool ended;    /* and its end is stored */
-    bool busy;     /* a command is on its way */
-    size_t n_wait; /* items that wait for another run's outcome, since it holds their name */
+    bool over;                   /* every item has its outcome: to be reported and ended */
+    bool ended;                  /* and its end is stored */
+    bool busy;                   /* a command is on its way */
+    size_t n_wait;               /* items that wait for another run's outcome, since it holds their name */
+    int64_t opens_ms;            /* it waits for its window: wall time when that opens; else 0 */
+    const struct window *window; /* borrowed for the life of the run */
     size_t n_items;
     size_t count[ITEM_STATE_COUNT];
 };

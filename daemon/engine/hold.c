@@ -97,7 +97,7 @@ bool hold_ready(const struct run *run)
 {
     for (const struct run *other = run->engine->runs; other; other = other->next)
         if (other != run && other->server == run->server && other->mode == ENGINE_RUN &&
-            other->state == RUN_RUNNING && run_is_older(other, run) &&
+            other->state == RUN_RUNNING && other->hours.state.open && run_is_older(other, run) &&
             (other->phase < PHASE_CLONING || other->resolve_again))
             return false;
     return true;

@@ -160,6 +160,12 @@ struct run {
     bool ending, end_stored;       /* its end is to be stored; is stored */
     bool announce;                 /* on_run is owed */
     bool gone;                     /* freed when nothing refers to it any more */
+    struct {
+        struct window_state state;
+        bool been_open;
+        uint64_t look_ms; /* looked at again */
+        int64_t clock_ms; /* wall time over monotonic time, as seen last */
+    } hours;
     bool resumed;
     bool resolve_again; /* names are to be read anew before anything more is sent */
     uint64_t started_ms;
@@ -372,6 +378,11 @@ struct run *run_free(struct run *run);
 uint32_t run_source(struct run *run, const struct candidate *job);
 void run_end(struct run *run);
 struct run *engine_find_run(const struct engine *engine, const char *id);
+
+/* hours.c: the window */
+void hours_look(struct run *run);
+bool hours_waits(const struct run *run);
+uint64_t hours_due(const struct run *run);
 
 /* resolve.c, bind.c: names to ids */
 int resolve_begin(struct run *run);

@@ -388,8 +388,9 @@ static bool resolve_unread(const struct run *run)
 
 void resolve_act(struct run *run)
 {
-    if (run->phase > PHASE_SOURCES || run->gone || run->resolve_again || !server_ready(run->server) ||
-        run->engine->stopping || run->state == RUN_PAUSED || run->engine->now.mono_ms < run->ask_ms)
+    if (run->phase > PHASE_SOURCES || run->gone || run->resolve_again || !run->hours.state.open ||
+        !server_ready(run->server) || run->engine->stopping || run->state == RUN_PAUSED ||
+        run->engine->now.mono_ms < run->ask_ms)
         return;
     if (run->phase == PHASE_SOURCES)
         resolve_ask_sources(run);
@@ -400,8 +401,8 @@ void resolve_act(struct run *run)
 uint64_t resolve_due(const struct run *run)
 {
     const struct server *server = run->server;
-    if (run->phase > PHASE_SOURCES || run->resolve_again || server->session.state != SESSION_OPEN ||
-        run->engine->stopping || run->state == RUN_PAUSED)
+    if (run->phase > PHASE_SOURCES || run->resolve_again || !run->hours.state.open ||
+        server->session.state != SESSION_OPEN || run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
     if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : !resolve_unasked(run))
         return INSTANT_NEVER;

@@ -313,7 +313,7 @@ bool run_under_way(const struct run *run)
     if (run->phase == PHASE_ENDED || run->gone)
         return false;
     bool busy = run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] + run->count[ITEM_IN_DOUBT] > 0;
-    return busy || (run->mode != ENGINE_LOOK && run->state != RUN_PAUSED);
+    return busy || (run->mode != ENGINE_LOOK && run->state != RUN_PAUSED && !hours_waits(run));
 }
 
 void run_decide(struct run *run)
@@ -349,6 +349,7 @@ uint64_t run_due(const struct run *run)
     if (run->plan->run_timeout_ms && run->no_more != ITEM_E_RUN_TIMEOUT &&
         run->started_ms + run->plan->run_timeout_ms < due)
         due = run->started_ms + run->plan->run_timeout_ms;
-    uint64_t resolve = resolve_due(run);
+    uint64_t resolve = resolve_due(run), hours = hours_due(run);
+    due = hours < due ? hours : due;
     return resolve < due ? resolve : due;
 }

@@ -8,7 +8,7 @@
 static bool run_may_submit(const struct run *run)
 {
     if (run->phase != PHASE_CLONING || run->mode != ENGINE_RUN || run->state != RUN_RUNNING ||
-        run->no_more != ITEM_OK || run->resolve_again || run->gone)
+        run->no_more != ITEM_OK || run->resolve_again || run->gone || !run->hours.state.open)
         return false;
     size_t busy = run->count[ITEM_SUBMITTING];
     return !run->plan->in_flight || busy < run->plan->in_flight;
@@ -98,7 +98,7 @@ void submit_send(struct run *run, uint32_t slot)
 {
     struct server *server = run->server;
     struct exchange *e = NULL;
-    if (!server->engine->closing && server->session.state == SESSION_OPEN)
+    if (!server->engine->closing && server->session.state == SESSION_OPEN && run->hours.state.open)
         e = exchange_new(server, EXCHANGE_SUBMIT, HTTP_POST);
     if (e && submit_encode(run, slot, e) == 0) {
         e->run = run;

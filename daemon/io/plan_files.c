@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "codec/plan_yaml.h"
 #include "io/read_file.h"
+#include "io/zones.h"
 #include "model/plan.h"
 #include "model/settings.h"
 
@@ -163,6 +164,14 @@ void plan_files_hash(struct plan_files *files)
 
 /* ---- decoding ---- */
 
+static int find_zone(const char *name, struct arena *arena, struct zone *ret, const char **ret_near)
+{
+    int r = zones_find(name, arena, ret);
+    if (name && (r == -ENOENT || r == -EINVAL))
+        *ret_near = zones_near(name, arena);
+    return r;
+}
+
 int plan_files_decode(struct plan_files *files, const struct settings *settings, bool scheduled,
                       int64_t accepted_ms, struct plan **ret, struct diag *diag)
 {
@@ -172,7 +181,8 @@ int plan_files_decode(struct plan_files *files, const struct settings *settings,
                                         .accepted_ms = accepted_ms,
                                         .scheduled = scheduled,
                                         .read_csv = plan_files_read_csv,
-                                        .data = files};
+                                        .data = files,
+                                        .find_zone = find_zone};
     _cleanup_free_ const char **servers = NULL;
     if (settings) {
         servers = calloc(settings->n_servers + 1, sizeof(*servers));

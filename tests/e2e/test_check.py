@@ -56,6 +56,13 @@ class Check(unittest.TestCase):
         self.assertEqual(self.ctl("check", "plans.d/p.yaml")[0], 0)
         self.assertEqual(self.ctl("check", "p.yaml", cwd=self.folder / "plans.d")[0], 0)
 
+    def test_time_zones_are_those_of_the_system(self):
+        self.write("p.yaml", PLAN + "window: {from: 22:00, to: '06:00', timezone: Europe/Praha}\n")
+        self.assertEqual(self.ctl("check", "p.yaml"), (
+            2, "", 'p.yaml:6:44: there is no time zone "Europe/Praha"; did you mean "Europe/Prague"?\n'))
+        self.write("p.yaml", PLAN + "window: {from: 22:00, to: '06:00', timezone: Europe/Prague}\n")
+        self.assertEqual(self.ctl("check", "p.yaml")[0], 0)
+
     def test_servers_are_known_from_the_settings_alone(self):
         self.write("p.yaml", PLAN)
         self.write("s.yaml", SETTINGS)

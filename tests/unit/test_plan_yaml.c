@@ -94,6 +94,19 @@ static void source_by_id_is_filled_in_later(void **state)
     plan_free(plan);
 }
 
+static void a_window_has_its_zone(void **state)
+{
+    (void)state;
+    struct plan *plan = plan_of(HEAD "window: {from: '22:00', to: 24:00, timezone: UTC}\n"
+                                     "clones: [{source: T, name: A}]\n",
+                                "-");
+    assert_true(plan->window.given);
+    assert_int_equal(plan->window.from_min, 22 * 60);
+    assert_int_equal(plan->window.to_min, 24 * 60);
+    assert_string_equal(plan->window.zone.name, "UTC");
+    plan_free(plan);
+}
+
 static void a_named_source_is_filled_in_at_once(void **state)
 {
     (void)state;
@@ -111,6 +124,7 @@ int main(void)
         cmocka_unit_test(defaults_hold_unless_a_clone_gives_its_own),
         cmocka_unit_test(csv_rows_become_clones),
         cmocka_unit_test(source_by_id_is_filled_in_later),
+        cmocka_unit_test(a_window_has_its_zone),
         cmocka_unit_test(a_named_source_is_filled_in_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
