@@ -59,7 +59,7 @@ class Check(unittest.TestCase):
     def test_time_zones_are_those_of_the_system(self):
         self.write("p.yaml", PLAN + "window: {from: 22:00, to: '06:00', timezone: Europe/Praha}\n")
         self.assertEqual(self.ctl("check", "p.yaml"), (
-            2, "", 'p.yaml:6:44: there is no time zone "Europe/Praha"; did you mean "Europe/Prague"?\n'))
+            2, "", 'p.yaml:6:46: there is no time zone "Europe/Praha"; did you mean "Europe/Prague"?\n'))
         self.write("p.yaml", PLAN + "window: {from: 22:00, to: '06:00', timezone: Europe/Prague}\n")
         self.assertEqual(self.ctl("check", "p.yaml")[0], 0)
 
