@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
-#include "base/text.h"
+#include "codec/json_out.h"
 #include "model/item.h"
 
 #define ITEM_BYTES_MAX (16 * 1024 * 1024)
@@ -47,60 +45,16 @@ int result_totals_count(const struct result_items *items, struct result_totals *
     return 0;
 }
 
-/* One character of a string; C1 controls and DEL are escaped too, so that a
- * result may be shown on a terminal. */
-static int add_char(struct buf *out, uint32_t code, const char *data, size_t len)
-{
-    switch (code) {
-    case '"':
-        return buf_add_str(out, "\\\"");
-    case '\\':
-        return buf_add_str(out, "\\\\");
-    case '\n':
-        return buf_add_str(out, "\\n");
-    case '\r':
-        return buf_add_str(out, "\\r");
-    case '\t':
-        return buf_add_str(out, "\\t");
-    default:
-        if (code < 0x20 || (code >= 0x7f && code < 0xa0))
-            return buf_printf(out, "\\u%04x", (unsigned)code);
-        return buf_add(out, data, len);
-    }
-}
-
-/* A JSON string, or null for NULL. */
-static int add_string(struct buf *out, const char *text)
-{
-    if (text == NULL)
-        return buf_add_str(out, "null");
-    int r = buf_add_char(out, '"');
-    for (size_t left = strlen(text); left > 0 && r == 0;) {
-        uint32_t code = 0;
-        size_t len = text_utf8_next(text, left, &code);
-        r = len > 0 ? add_char(out, code, text, len) : buf_add_str(out, "\xef\xbf\xbd");
-        len += len == 0;
-        text += len;
-        left -= len;
-    }
-    return r < 0 ? r : buf_add_char(out, '"');
-}
-
 static int add_member(struct buf *out, const char *key, const char *text)
 {
     int r = buf_add_str(out, key);
-    return r < 0 ? r : add_string(out, text);
+    return r < 0 ? r : json_out_add_text(out, text);
 }
 
 static int add_time(struct buf *out, const char *key, int64_t wall_ms)
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    char text[64];
-    if (wall_ms <= 0 || gmtime_r(&seconds, &tm) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        return add_member(out, key, NULL);
-    return add_member(out, key, text);
+    int r = buf_add_str(out, key);
+    return r < 0 ? r : json_out_add_time(out, wall_ms);
 }
 
 static int add_error(struct buf *out, const struct item *item)
