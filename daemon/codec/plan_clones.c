@@ -173,9 +173,11 @@ static void read_words(struct plan_decoder *decoder, struct entry *entry)
 
 static void compile(struct plan_decoder *decoder, struct entry *entry, const struct plan_rows *rows)
 {
+    const struct schedule *schedule = &decoder->plan->schedule;
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
         struct scope scope = {.plan_name = decoder->plan->name,
                               .accepted_ms = decoder->options->accepted_ms,
+                              .zone = schedule->n ? &schedule->calendars[0].zone : NULL,
                               .for_each = entry->place.for_each,
                               .columns = rows->columns,
                               .n_columns = rows->n_columns,

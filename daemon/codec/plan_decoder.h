@@ -34,7 +34,7 @@ struct clone_place {
 /* Reads everything but the clones. */
 void plan_head_decode(struct plan_decoder *decoder, const struct yaml_node *root);
 
-/* Reads `window`, part of the former. */
+/* Reads `schedule` and `window`, part of the former. */
 void plan_times_decode(struct plan_decoder *decoder, const struct yaml_node *root);
 
 /* Reads `clones`, expands them into the plan. */

@@ -143,36 +143,6 @@ static void read_timeouts(struct plan_decoder *decoder, const struct yaml_node *
     yaml_get_duration(timeouts, "run", 1, 365 * DAY_MS, &decoder->plan->run_timeout_ms, decoder->diag);
 }
 
-/* Carried out by none yet, but a file of plans.d must be judged as one. */
-static void check_schedule(struct plan_decoder *decoder, const struct yaml_node *root)
-{
-    static const char *const keys[] = {"calendar", "catch_up", "jitter", "overlap", NULL};
-    static const char *const overlaps[] = {"skip", "queue", NULL};
-    const struct yaml_node *schedule = section(decoder, root, "schedule", keys), *calendar;
-    bool catch_up;
-    uint64_t jitter;
-    unsigned overlap;
-    if (!schedule)
-        return;
-    calendar = yaml_child(schedule, "calendar");
-    if (!calendar || calendar->kind == YAML_MAPPING || (calendar->kind == YAML_SCALAR && !*calendar->text))
-        yaml_say(decoder->diag, schedule,
-                 "the schedule needs a \"calendar\", as in calendar: Mon..Fri 02:00");
-    yaml_get_bool(schedule, "catch_up", &catch_up, decoder->diag);
-    yaml_get_duration(schedule, "jitter", 0, DAY_MS, &jitter, decoder->diag);
-    yaml_get_word(schedule, "overlap", overlaps, &overlap, decoder->diag);
-}
-
-static void refuse_missing(struct plan_decoder *decoder, const struct yaml_node *root)
-{
-    const struct yaml_node *schedule = yaml_child(root, "schedule");
-    if (schedule && decoder->options->scheduled)
-        check_schedule(decoder, root);
-    else if (schedule)
-        yaml_say_key(decoder->diag, schedule,
-                     "a \"schedule\" belongs into a plan in plans.d; move the plan there, or remove it");
-}
-
 void plan_head_decode(struct plan_decoder *decoder, const struct yaml_node *root)
 {
     struct plan *plan = decoder->plan;
@@ -187,7 +157,6 @@ void plan_head_decode(struct plan_decoder *decoder, const struct yaml_node *root
     read_server(decoder, root);
     if (yaml_get_text(root, "description", &description, decoder->diag) && *description)
         plan->description = keep(decoder, description);
-    refuse_missing(decoder, root);
     plan_times_decode(decoder, root);
     if (yaml_get_number(root, "in_flight", 1, IN_FLIGHT_MAX, &in_flight, decoder->diag))
         plan->in_flight = (unsigned)in_flight;

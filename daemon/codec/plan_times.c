@@ -1,11 +1,15 @@
-/* When a plan may act: `window`. */
+/* When a plan acts: `schedule`, `window`. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 #include "codec/plan_decoder.h"
 
 #define DAY_MIN 1440
+#define DAY_MS UINT64_C(86400000)
+#define CALENDARS_MAX 16
+#define PROBLEM_BYTES 1024
 
 /* HH:MM as minutes; false when it is none. */
 static bool parse_clock(const char *text, unsigned *ret_min)
@@ -89,7 +93,104 @@ static void read_window(struct plan_decoder *decoder, const struct yaml_node *ro
         find_zone(decoder, yaml_child(node, "timezone"), zone, &window->zone);
 }
 
+/* ---- schedule ---- */
+
+/* Where the zone begins at the end of an expression: its last word, if it begins with a letter and is not all
+ * there is (as "daily" is). NULL: there is none. */
+static const char *find_zone_word(const char *text)
+{
+    const char *blank = strrchr(text, ' ');
+    bool letter = blank && ((blank[1] >= 'A' && blank[1] <= 'Z') || (blank[1] >= 'a' && blank[1] <= 'z'));
+    return letter ? blank + 1 : NULL;
+}
+
+static void check_expression(struct plan_decoder *decoder, const struct yaml_node *node,
+                             const char *expression)
+{
+    _cleanup_(buf_done) struct buf problem = BUF_INIT(PROBLEM_BYTES);
+    if (!decoder->options->check_calendar)
+        return;
+    int r = decoder->options->check_calendar(expression, &problem);
+    if (r == -ENOMEM)
+        decoder->error = r;
+    else if (r < 0)
+        yaml_say(decoder->diag, node, "\"calendar\" has \"%s\": %s", expression, buf_str(&problem));
+}
+
+static void read_calendar(struct plan_decoder *decoder, const struct yaml_node *node,
+                          struct schedule_calendar *ret)
+{
+    if (node->kind != YAML_SCALAR) {
+        yaml_say(decoder->diag, node, "a calendar expression must be a text, as in Mon..Fri 02:00");
+        return;
+    }
+    const char *zone = find_zone_word(node->text);
+    size_t len = zone ? (size_t)(zone - node->text) : strlen(node->text);
+    while (len && node->text[len - 1] == ' ')
+        len--;
+    _cleanup_free_ char *expression = strndup(node->text, len);
+    ret->zone = zone_utc;
+    ret->text = arena_str(decoder->plan->arena, node->text);
+    ret->expression = arena_str(decoder->plan->arena, expression);
+    if (!ret->text || !ret->expression)
+        decoder->error = -ENOMEM;
+    else if (find_zone(decoder, node, zone, &ret->zone))
+        check_expression(decoder, node, ret->expression);
+}
+
+static void read_calendars(struct plan_decoder *decoder, const struct yaml_node *schedule)
+{
+    struct schedule *ret = &decoder->plan->schedule;
+    const struct yaml_node *node = yaml_child(schedule, "calendar");
+    if (!node || (node->kind == YAML_SCALAR && !*node->text) || (node->kind == YAML_SEQUENCE && !node->n)) {
+        yaml_say(decoder->diag, node ? node : schedule,
+                 "the schedule needs a \"calendar\", as in calendar: Mon..Fri 02:00");
+        return;
+    }
+    size_t n = node->kind == YAML_SEQUENCE ? node->n : 1;
+    if (node->kind == YAML_MAPPING || n > CALENDARS_MAX) {
+        yaml_say(decoder->diag, node,
+                 "\"calendar\" must be an expression, as in Mon..Fri 02:00, or a list of up to %d of them",
+                 CALENDARS_MAX);
+        return;
+    }
+    struct schedule_calendar *calendars = arena_take(decoder->plan->arena, n * sizeof(*calendars));
+    if (!calendars) {
+        decoder->error = -ENOMEM;
+        return;
+    }
+    const struct yaml_node *child = node->kind == YAML_SEQUENCE ? node->first : node;
+    for (size_t i = 0; i < n; i++, child = child->next)
+        read_calendar(decoder, child, &calendars[i]);
+    ret->calendars = calendars;
+    ret->n = n;
+}
+
+static void read_schedule(struct plan_decoder *decoder, const struct yaml_node *root)
+{
+    static const char *const keys[] = {"calendar", "catch_up", "jitter", "overlap", NULL};
+    static const char *const overlaps[] = {"skip", "queue", NULL};
+    struct schedule *schedule = &decoder->plan->schedule;
+    struct yaml_node *node;
+    unsigned overlap;
+    if (yaml_child(root, "schedule") && !decoder->options->scheduled) {
+        yaml_say_key(decoder->diag, yaml_child(root, "schedule"),
+                     "a \"schedule\" belongs into a plan in plans.d; move the plan there, or remove it");
+        return;
+    }
+    if (!yaml_get_mapping(root, "schedule", &node, decoder->diag) ||
+        !yaml_check_keys(node, "schedule", keys, decoder->diag))
+        return;
+    schedule->given = true;
+    read_calendars(decoder, node);
+    yaml_get_bool(node, "catch_up", &schedule->catch_up, decoder->diag);
+    yaml_get_duration(node, "jitter", 0, DAY_MS, &schedule->jitter_ms, decoder->diag);
+    if (yaml_get_word(node, "overlap", overlaps, &overlap, decoder->diag))
+        schedule->overlap = overlap == 0 ? SCHEDULE_OVERLAP_SKIP : SCHEDULE_OVERLAP_QUEUE;
+}
+
 void plan_times_decode(struct plan_decoder *decoder, const struct yaml_node *root)
 {
+    read_schedule(decoder, root);
     read_window(decoder, root);
 }

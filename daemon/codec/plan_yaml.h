@@ -15,11 +15,12 @@ struct plan_clone;
 struct zone;
 
 struct plan_yaml_options {
-    const char *file;           /* name for messages; borrowed for the call and copied */
-    size_t plan_bytes;          /* most bytes of the plan and of each CSV */
-    unsigned plan_items;        /* most items after expansion */
-    int64_t accepted_ms;        /* wall time that `date` shows, in the system's zone */
-    bool scheduled;             /* the plan lies in plans.d: `schedule` is allowed */
+    const char *file;    /* name for messages; borrowed for the call and copied */
+    size_t plan_bytes;   /* most bytes of the plan and of each CSV */
+    unsigned plan_items; /* most items after expansion */
+    int64_t accepted_ms; /* wall time that `date` shows, in the zone of the schedule (the first one's if it
+                            has several), else in the system's */
+    bool scheduled;      /* the plan lies in plans.d: `schedule` is allowed */
     const char *const *servers; /* known server names, NULL-ended; or NULL: not checked */
     /* Reads a CSV named by the plan: `path` is relative, without `..`, absolute paths
      * or control characters. Appends to `ret`, whose limit is plan_bytes. Returns 0, -ENOENT, -EFBIG,
@@ -30,6 +31,9 @@ struct plan_yaml_options {
      * another negative errno when there is none of that name, then *ret_near may be one that is like it.
      * May be NULL: then UTC alone is known, and the system's own. */
     int (*find_zone)(const char *name, struct arena *arena, struct zone *ret, const char **ret_near);
+    /* Judges a calendar expression without its zone: 0, or a negative errno and words for people. May be
+     * NULL: then any is taken. */
+    int (*check_calendar)(const char *expression, struct buf *ret_problem);
 };
 
 /* Reads and checks a whole plan. Returns 0 and the plan (caller frees with

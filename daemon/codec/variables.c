@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "codec/yaml_get.h"
+#include "model/zone.h"
 
 #define DATE_MAX 64
 #define NAME_MAX_BYTES 256
@@ -63,7 +64,9 @@ static int add_date(struct compiler *c, const char *format)
     char text[DATE_MAX * 4 + 1];
     time_t seconds = (time_t)(c->scope->accepted_ms / 1000);
     struct tm local;
-    if (!localtime_r(&seconds, &local))
+    if (c->scope->zone)
+        zone_tm(c->scope->zone, c->scope->accepted_ms, &local);
+    else if (!localtime_r(&seconds, &local))
         return -EOVERFLOW;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored \

@@ -11,12 +11,14 @@
 struct arena;
 struct diag;
 struct yaml_node;
+struct zone;
 
 /* Which variables a text may use. */
 struct scope {
     const char *plan_name;
     int64_t accepted_ms;
-    bool for_each; /* there is an index, and the columns below */
+    const struct zone *zone; /* of `date`; NULL: the system's */
+    bool for_each;           /* there is an index, and the columns below */
     const char *const *columns;
     size_t n_columns;
     bool source; /* ${source.name} may be used here */

@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "base/text.h"
 #include "ctl/commands.h"
+#include "io/calendar.h"
 #include "io/plan_files.h"
 #include "io/settings_files.h"
 #include "model/plan.h"
@@ -39,13 +40,34 @@ static bool lies_in_plans(const struct check *check, const char *path)
     return plans && strcmp(plans, real) == 0;
 }
 
-static void print_good(const char *path, const struct plan *plan)
+/* "; next Mon 2026-03-30 02:00:00 CEST". Nothing when systemd does not answer: the expressions were good a
+ * moment ago. */
+static void add_next(struct buf *line, const struct schedule *schedule, int64_t now_ms)
+{
+    _cleanup_(buf_done) struct buf problem = BUF_INIT(4096);
+    struct schedule_dues dues;
+    struct tm tm;
+    char text[64];
+    if (!schedule->given || calendar_dues(schedule, now_ms, now_ms, &dues, &problem) < 0)
+        return;
+    if (dues.next_ms == SCHEDULE_NEVER) {
+        buf_add_str(line, "; it is never due");
+        return;
+    }
+    zone_tm(&schedule->calendars[0].zone, dues.next_ms, &tm);
+    strftime(text, sizeof(text), "%a %F %T %Z", &tm);
+    buf_printf(line, "; next %s", text);
+}
+
+static void print_good(const char *path, const struct plan *plan, int64_t now_ms)
 {
     _cleanup_(buf_done) struct buf line = BUF_INIT(64 * 1024);
     text_escape(&line, path);
     buf_printf(&line, ": %zu clone%s, server ", plan->n_clones, plan->n_clones == 1 ? "" : "s");
     text_escape(&line, plan->server);
-    printf("%s: ok\n", buf_str(&line));
+    buf_add_str(&line, ": ok");
+    add_next(&line, &plan->schedule, now_ms);
+    printf("%s\n", buf_str(&line));
 }
 
 static int check_loaded(const struct check *check, struct plan_files *files)
@@ -61,7 +83,7 @@ static int check_loaded(const struct check *check, struct plan_files *files)
         diag_add(&diag, files->path, 0, 0, "cannot be checked: %s; free some memory and try again",
                  strerror(-r));
     if (r == 0)
-        print_good(files->path, plan);
+        print_good(files->path, plan, now_ms);
     diag_print(&diag, stderr);
     diag_done(&diag);
     plan_free(plan);

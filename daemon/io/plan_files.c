@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "codec/plan_yaml.h"
+#include "io/calendar.h"
 #include "io/read_file.h"
 #include "io/zones.h"
 #include "model/plan.h"
@@ -182,7 +183,8 @@ int plan_files_decode(struct plan_files *files, const struct settings *settings,
                                         .scheduled = scheduled,
                                         .read_csv = plan_files_read_csv,
                                         .data = files,
-                                        .find_zone = find_zone};
+                                        .find_zone = find_zone,
+                                        .check_calendar = calendar_check};
     _cleanup_free_ const char **servers = NULL;
     if (settings) {
         servers = calloc(settings->n_servers + 1, sizeof(*servers));

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "model/kind.h"
+#include "model/schedule.h"
 #include "model/window.h"
 
 struct arena;
@@ -49,6 +50,7 @@ struct plan {
     const char *name;
     const char *server;
     const char *description; /* or NULL */
+    struct schedule schedule;
     struct window window;
     unsigned in_flight;     /* 0: the server's limit alone */
     unsigned stop_failures; /* stop after so many failures; 0: never */

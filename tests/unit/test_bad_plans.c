@@ -1,5 +1,6 @@
 /* Every tests/data/bad-plans/NAME.yaml is refused with exactly the messages of
- * NAME.expect. BAD_PLANS_SHOW=1 prints what it gives, to write new ones. */
+ * NAME.expect; scheduled-NAME.yaml as a file of plans.d. BAD_PLANS_SHOW=1 prints what it gives, to write new
+ * ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,6 +44,14 @@ static int read_csv(const char *path, struct buf *ret, void *data)
     return read_file(whole, ret);
 }
 
+static int check_calendar(const char *expression, struct buf *ret_problem)
+{
+    if (strcmp(expression, "Mon..Fri 02:00") == 0)
+        return 0;
+    buf_add_str(ret_problem, "not known to this test");
+    return -EINVAL;
+}
+
 static void check_one(const char *path)
 {
     static const char *const servers[] = {"prod", "staging", NULL};
@@ -51,6 +60,8 @@ static void check_one(const char *path)
                                         .plan_bytes = FILE_BYTES,
                                         .plan_items = ITEMS,
                                         .servers = servers,
+                                        .scheduled = strncmp(strrchr(path, '/') + 1, "scheduled-", 10) == 0,
+                                        .check_calendar = check_calendar,
                                         .read_csv = read_csv};
     _cleanup_(diag_done) struct diag diag = DIAG_INIT;
     struct plan *plan = NULL;
