@@ -1,0 +1,196 @@
+/* Names: read page by page, and held by the items of other runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "tiny_em.h"
+
+#define A "01KB000000000000000000000A"
+#define B "01KB000000000000000000000B"
+
+static const char *const one[] = {"One"};
+static const char *const four[] = {"One", "Two", "Three", "Four"};
+
+static int setup(void **state)
+{
+    struct tiny *tiny = malloc(sizeof(*tiny));
+    assert_non_null(tiny);
+    tiny_init(tiny);
+    *state = tiny;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    tiny_done(*state);
+    free(*state);
+    return 0;
+}
+
+static void add(struct tiny *tiny, const char *id, const char *const *names, size_t n,
+                enum on_conflict on_conflict)
+{
+    tiny_add_run(tiny, id, tiny_plan(names, n, on_conflict), (struct engine_run_options){0});
+}
+
+static void assert_each_once(const struct tiny *tiny, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(tiny_named(tiny, names[i]), 1);
+}
+
+/* ---- names across runs ---- */
+
+static void a_younger_item_waits_then_conflicts(void **state)
+{
+    struct tiny *tiny = *state;
+    tiny->hide = true;
+    tiny->task_ms = 60000;
+    add(tiny, A, one, 1, ON_CONFLICT_FAIL);
+    tiny_turn(tiny, 2000);
+    add(tiny, B, four, 4, ON_CONFLICT_FAIL);
+    tiny_turn(tiny, 30000);
+    assert_int_equal(engine_run_status(tiny->engine, B).n_wait, 1);
+    assert_int_equal(tiny_state(tiny, B, 0), ITEM_QUEUED);
+    assert_int_equal(tiny->clones, 4); /* the others do not wait */
+    assert_true(tiny_until_over(tiny, B));
+    assert_int_equal(tiny_item(tiny, B, 0)->error, ITEM_E_NAME_CONFLICT);
+    assert_each_once(tiny, four, 4);
+}
+
+static void a_younger_item_skips_what_the_older_made(void **state)
+{
+    struct tiny *tiny = *state;
+    tiny->hide = true;
+    tiny->task_ms = 60000;
+    add(tiny, A, one, 1, ON_CONFLICT_FAIL);
+    add(tiny, B, one, 1, ON_CONFLICT_SKIP);
+    assert_true(tiny_until_over(tiny, A) && tiny_until_over(tiny, B));
+    assert_int_equal(tiny_state(tiny, B, 0), ITEM_SKIPPED);
+    assert_string_equal(tiny_item(tiny, B, 0)->job_uid, tiny_item(tiny, A, 0)->job_uid);
+    assert_each_once(tiny, one, 1);
+}
+
+static void a_younger_item_takes_another_name(void **state)
+{
+    static const char *const renamed[] = {"One (2)"};
+    struct tiny *tiny = *state;
+    tiny->hide = true;
+    tiny->task_ms = 60000;
+    tiny_add_job(tiny, "One (2)", "by somebody else");
+    add(tiny, A, one, 1, ON_CONFLICT_FAIL);
+    add(tiny, B, one, 1, ON_CONFLICT_RENAME);
+    assert_true(tiny_until_over(tiny, A) && tiny_until_over(tiny, B));
+    assert_string_equal(tiny_item(tiny, B, 0)->name, "One (3)");
+    assert_each_once(tiny, one, 1);
+    assert_each_once(tiny, renamed, 1);
+}
+
+static void a_younger_item_gets_a_name_that_came_free(void **state)
+{
+    struct tiny *tiny = *state;
+    tiny->task_ms = 60000;
+    tiny->fail_tasks = true;
+    add(tiny, A, one, 1, ON_CONFLICT_FAIL);
+    add(tiny, B, one, 1, ON_CONFLICT_FAIL);
+    tiny_turn(tiny, 30000);
+    engine_cancel_run(tiny->engine, A, false);
+    tiny->fail_tasks = false;
+    assert_true(tiny_until_over(tiny, B));
+    assert_int_equal(tiny_state(tiny, A, 0), ITEM_FAILED);
+    assert_int_equal(tiny_state(tiny, B, 0), ITEM_SUCCEEDED);
+    assert_each_once(tiny, one, 1);
+}
+
+static void a_name_stays_held_when_its_run_is_gone(void **state)
+{
+    struct tiny *tiny = *state;
+    tiny->hide = true;
+    add(tiny, A, one, 1, ON_CONFLICT_FAIL);
+    assert_true(tiny_until_over(tiny, A));
+    engine_end_run(tiny->engine, A);
+    tiny_turn(tiny, 10);
+    tiny->deaf = true; /* the younger run has asked, but has no answer yet */
+    add(tiny, B, one, 1, ON_CONFLICT_FAIL);
+    tiny_turn(tiny, 10);
+    tiny->deaf = false;
+    for (int i = 0; i < 100 && engine_run_status(tiny->engine, B).resolving; i++)
+        tiny_turn(tiny, 1);
+    assert_true(tiny_until_over(tiny, B));
+    assert_int_equal(tiny_item(tiny, B, 0)->error, ITEM_E_NAME_CONFLICT);
+    assert_each_once(tiny, one, 1);
+}
+
+/* A run that was interrupted is settled by looking only, and lets go of what it did not make. */
+static void an_interrupted_run_is_looked_at(void **state)
+{
+    static const char *const two[] = {"One", "Two"};
+    struct tiny *tiny = *state;
+    tiny->hide = tiny->stale = true;
+    tiny->task_ms = 60000;
+    tiny->lose_replies = 1;
+    tiny->settings.in_flight_initial = tiny->settings.in_flight_max = 1;
+    add(tiny, A, two, 2, ON_CONFLICT_FAIL);
+    tiny_turn(tiny, 300);
+    assert_int_equal(tiny_state(tiny, A, 0), ITEM_IN_DOUBT);
+    unsigned clones = tiny->clones;
+    tiny_restart(tiny);
+    tiny->stale = false;
+    tiny_row(tiny, A)->stored[1] = false; /* the second had not left */
+    tiny_add_run(tiny, A, tiny_plan(two, 2, ON_CONFLICT_FAIL),
+                 (struct engine_run_options){.mode = ENGINE_LOOK, .resumed = true});
+    add(tiny, B, two, 2, ON_CONFLICT_SKIP);
+    assert_true(tiny_until_over(tiny, B));
+    assert_int_equal(tiny_state(tiny, B, 0), ITEM_SKIPPED);
+    assert_int_equal(tiny_state(tiny, A, 0), ITEM_SUCCEEDED);
+    assert_int_equal(tiny_state(tiny, A, 1), ITEM_QUEUED);
+    assert_true(tiny->clones <= clones + 1); /* only the second, for the younger run */
+    assert_each_once(tiny, one, 1);
+    assert_int_equal(engine_pause_run(tiny->engine, A), -EINVAL);
+    assert_int_equal(engine_remove_run(tiny->engine, A), 0);
+    tiny_turn(tiny, 10);
+}
+
+static void pages_are_read_side_by_side(void **state)
+{
+    struct tiny *tiny = *state;
+    char name[32];
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof(name), "Filler %d", i);
+        tiny_add_job(tiny, name, "");
+    }
+    tiny_add_job(tiny, "Four", "the last of the last page");
+    tiny->page_size = 7;
+    tiny->flights_most = 0;
+    add(tiny, A, four, 4, ON_CONFLICT_FAIL);
+    tiny_turn(tiny, 20);
+    assert_int_equal(tiny->pages, 9);
+    assert_true(tiny->flights_most >= 4);
+    assert_true(tiny_until_over(tiny, A));
+    assert_int_equal(tiny_item(tiny, A, 3)->error, ITEM_E_NAME_CONFLICT);
+    assert_int_equal(tiny->clones, 3);
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(a_younger_item_waits_then_conflicts),
+        test(a_younger_item_skips_what_the_older_made),
+        test(a_younger_item_takes_another_name),
+        test(a_younger_item_gets_a_name_that_came_free),
+        test(a_name_stays_held_when_its_run_is_gone),
+        test(an_interrupted_run_is_looked_at),
+        test(pages_are_read_side_by_side),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
