@@ -95,6 +95,17 @@ static void explain_directory(const char *directory, const char *what, int error
     buf_printf(ret_error, "state directory %s: %s: %s", directory, what, strerror(-error));
 }
 
+/* Its name must be as durable as what will lie in it. A parent that may not be read is left alone. */
+static int sync_parent(int fd)
+{
+    int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0)
+        return errno == EACCES ? 0 : -errno;
+    int r = fsync(parent) < 0 ? -errno : 0;
+    close(parent);
+    return r;
+}
+
 /* Opens the state directory, making it when it is missing (its parent must be
  * there). Returns a descriptor or negative errno. */
 static int open_directory(const char *directory, struct buf *ret_error)
@@ -111,6 +122,12 @@ static int open_directory(const char *directory, struct buf *ret_error)
         explain_directory(directory, "cannot be opened", r, ret_error);
         if (fd >= 0)
             close(fd);
+        return r;
+    }
+    int r = sync_parent(fd);
+    if (r < 0) {
+        explain_directory(directory, "the folder in which it lies cannot be synced", r, ret_error);
+        close(fd);
         return r;
     }
     return fd;

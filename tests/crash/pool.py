@@ -2,6 +2,8 @@
 import threading
 import traceback
 
+from points import Wrong
+
 
 class Pool:
     """Carries out work(pool, point) for each point, `jobs` at a time: a cell mostly waits for its server. Stops after
@@ -31,8 +33,9 @@ class Pool:
             try:
                 self.work(self, point)
             except Exception as error:  # whatever it is, it is reported with its point
+                text = str(error) if isinstance(error, Wrong) else traceback.format_exc()
                 with self.lock:
-                    self.failures.append((point, error, traceback.format_exc()))
+                    self.failures.append((point, text))
 
     def run(self):
         """True when nothing went wrong; failures are printed."""
@@ -41,6 +44,6 @@ class Pool:
             thread.start()
         for thread in threads:
             thread.join()
-        for point, error, trace in self.failures:
-            print(f"FAILED at {point}: {error}\n{trace}")
+        for point, text in self.failures:
+            print(f"FAILED at {point}: {text}")
         return not self.failures
