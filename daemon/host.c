@@ -6,9 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "codec/api.h"
 #include "engine/engine.h"
@@ -16,7 +14,6 @@
 #include "io/loop.h"
 #include "io/settings_files.h"
 #include "io/store_sqlite.h"
-#include "model/plan.h"
 #include "model/settings.h"
 
 #define CLOSE_STUCK_MS 1000 /* logging off: the state cannot be written */
@@ -46,6 +43,20 @@ static void on_transition(const char *run_id, const struct item *from, const str
     host->ops->on_transition(run_id, from, to, host->data);
 }
 
+static void on_run(const char *run_id, void *data)
+{
+    struct host *host = data;
+    if (host->ops->on_run)
+        host->ops->on_run(run_id, host->data);
+}
+
+static void on_session(const char *server, const char *token, const char *session_id, void *data)
+{
+    struct host *host = data;
+    if (host->ops->on_session)
+        host->ops->on_session(server, token, session_id, host->data);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct host *host = handle->data;
@@ -72,7 +83,9 @@ static bool host_closed(struct host *host)
         engine_abort(host->engine);
     }
     bool stuck = engine_store_failing(host->engine, &store_error) != 0;
-    return engine_idle(host->engine) || (stuck && waited > CLOSE_STUCK_MS) || waited > CLOSE_MAX_MS;
+    bool idle = engine_idle(host->engine) && store_sqlite_idle(host->store) &&
+                (!host->ops->is_idle || host->ops->is_idle(host->data));
+    return idle || (stuck && waited > CLOSE_STUCK_MS) || waited > CLOSE_MAX_MS;
 }
 
 void host_turn(struct host *host)
@@ -93,11 +106,14 @@ void host_run(struct host *host)
     uv_run(&host->loop, UV_RUN_DEFAULT);
 }
 
-void host_log_off(struct host *host)
+void host_log_off(struct host *host, bool leave)
 {
     host->closing = true;
     host->log_off_ms = loop_now().mono_ms;
-    engine_log_off(host->engine);
+    if (leave)
+        engine_leave(host->engine);
+    else
+        engine_log_off(host->engine);
 }
 
 /* ---- building ---- */
@@ -139,6 +155,8 @@ int host_open_store(struct host *host, const char *directory, uint64_t keep_ms, 
                                    .seed = rng_next(&host->rng),
                                    .on_wake = on_wake,
                                    .on_transition = on_transition,
+                                   .on_run = on_run,
+                                   .on_session = on_session,
                                    .data = host};
     host->engine = engine_new(&config);
     if (host->engine)
@@ -156,6 +174,21 @@ static int connect_with(struct host *host, struct host_server *server, const cha
     if (r < 0)
         buf_printf(ret_error, "server %s: %s", server->settings->name, *why ? why : strerror(-r));
     return r;
+}
+
+int host_try_server(const struct server_settings *settings, struct buf *ret_error)
+{
+    char *password = NULL;
+    int r = settings_password(settings, &password, ret_error);
+    if (r < 0)
+        return r;
+    explicit_bzero(password, strlen(password));
+    free(password);
+    const char *why = http_curl_problem(settings);
+    if (!why)
+        return 0;
+    buf_printf(ret_error, "server %s: %s", settings->name, why);
+    return -EINVAL;
 }
 
 int host_connect(struct host *host, const struct server_settings *settings, struct host_server **ret,
@@ -185,96 +218,60 @@ int host_connect(struct host *host, const struct server_settings *settings, stru
 
 int host_add_server(struct host *host, struct host_server *server)
 {
-    return engine_add_server(host->engine, server->settings, http_curl_port(server->http),
-                             api_format_of(server->settings->format));
+    int r = engine_add_server(host->engine, server->settings, http_curl_port(server->http),
+                              api_format_of(server->settings->format));
+    server->known = r == 0;
+    return r;
 }
 
-struct stored {
-    struct arena *arena; /* what the store shows is good for the call only */
-    struct item *items;
-    size_t n, size;
-    struct engine_held *held;
-    size_t n_held, size_held;
-};
-
-static int on_stored(const struct item *item, void *data)
+int host_set_server(struct host *host, struct host_server *server, const struct server_settings *settings,
+                    struct buf *ret_error)
 {
-    struct stored *s = data;
-    if (s->n == s->size) {
-        size_t size = s->size ? s->size * 2 : 64;
-        struct item *items = realloc(s->items, size * sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        s->items = items;
-        s->size = size;
+    char *password = NULL;
+    int r = settings_password(settings, &password, ret_error);
+    if (r < 0)
+        return r;
+    r = http_curl_set_server(server->http, settings, password);
+    explicit_bzero(password, strlen(password));
+    free(password);
+    if (r < 0) {
+        buf_printf(ret_error, "server %s: %s", settings->name, strerror(-r));
+        return r;
     }
-    s->items[s->n++] = *item;
+    server->settings = settings;
+    return server->known ? engine_set_server(host->engine, settings) : 0;
+}
+
+static void on_closed(void *data)
+{
+    (void)data;
+}
+
+static void server_close(struct host_server *server)
+{
+    http_curl_close(server->http, on_closed, NULL);
+    free(server);
+}
+
+int host_remove_server(struct host *host, struct host_server *server)
+{
+    int r = server->known ? engine_remove_server(host->engine, server->settings->name) : 0;
+    if (r < 0)
+        return r;
+    struct host_server **at = &host->servers;
+    while (*at != server)
+        at = &(*at)->next;
+    *at = server->next;
+    server_close(server);
     return 0;
 }
 
-static int on_held(const char *run_id, const struct item *item, void *data)
+struct host_server *host_find_server(const struct host *host, const char *name)
 {
-    struct stored *s = data;
-    (void)run_id;
-    if (!item->server_id || !item->name)
-        return 0;
-    if (s->n_held == s->size_held) {
-        size_t size = s->size_held ? s->size_held * 2 : 64;
-        struct engine_held *held = realloc(s->held, size * sizeof(*held));
-        if (!held)
-            return -ENOMEM;
-        s->held = held;
-        s->size_held = size;
-    }
-    struct engine_held *held = &s->held[s->n_held++];
-    *held = (struct engine_held){arena_intern(s->arena, item->server_id), arena_intern(s->arena, item->name),
-                                 arena_intern(s->arena, item->job_uid), item->state != ITEM_SUCCEEDED};
-    return held->server_id && held->name ? 0 : -ENOMEM;
-}
-
-static const struct host_server *find_server(const struct host *host, const char *name)
-{
-    for (const struct host_server *s = host->servers; s; s = s->next)
-        if (strcmp(s->settings->name, name) == 0)
+    for (struct host_server *s = host->servers; s; s = s->next)
+        if (!s->leaves && strcmp(s->settings->name, name) == 0)
             return s;
     return NULL;
-}
-
-static int load(struct host *host, const struct store_run *run, bool resumed, struct stored *stored)
-{
-    const struct host_server *server = find_server(host, run->server);
-    if (!server)
-        return -ENOENT;
-    stored->arena = arena_new();
-    if (!stored->arena)
-        return -ENOMEM;
-    int64_t since = loop_now().wall_ms - (int64_t)server->settings->settle_ms;
-    int r = resumed ? store_sqlite_load_items(host->store, run->id, stored->arena, on_stored, stored) : 0;
-    if (r == 0)
-        r = store_sqlite_held_names(host->store, run->server, run->id, since, on_held, stored);
-    return r;
-}
-
-int host_add_run(struct host *host, const struct store_run *run, struct plan *plan, bool resumed)
-{
-    struct stored stored = {0};
-    int r = load(host, run, resumed, &stored);
-    if (r == 0) {
-        struct engine_run_options options = {.id = run->id,
-                                             .plan = plan,
-                                             .resumed = resumed,
-                                             .stored = stored.items,
-                                             .n_stored = stored.n,
-                                             .held = stored.held,
-                                             .n_held = stored.n_held};
-        r = engine_add_run(host->engine, &options, loop_now());
-    } else {
-        plan_free(plan);
-    }
-    arena_free(stored.arena);
-    free(stored.items);
-    free(stored.held);
-    return r;
 }
 
 void host_catch(struct host *host, const int *numbers, size_t n)
@@ -287,18 +284,12 @@ void host_catch(struct host *host, const int *numbers, size_t n)
     }
 }
 
-static void on_closed(void *data)
-{
-    (void)data;
-}
-
 void host_close(struct host *host)
 {
     while (host->servers) {
         struct host_server *server = host->servers;
         host->servers = server->next;
-        http_curl_close(server->http, on_closed, NULL);
-        free(server);
+        server_close(server);
     }
     uv_close((uv_handle_t *)&host->timer, NULL);
     for (size_t i = 0; i < host->n_signals; i++)

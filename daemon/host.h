@@ -1,6 +1,6 @@
 /* What --once and the daemon share: the loop with its timer and signals, the
  * store, the servers with their HTTP ports, the engine, and the turning of it.
- * Happy path: host_init, host_open_store, host_add_server and host_add_run as
+ * Happy path: host_init, host_open_store, host_connect and host_add_server as
  * wanted, host_run, host_close. It stops after host_log_off, as soon as nothing
  * is under way any more; a server that no longer answers, or a disk that is
  * full, is waited for a while only. */
@@ -18,9 +18,8 @@ struct buf;
 struct engine;
 struct http_curl;
 struct item;
-struct plan;
 struct server_settings;
-struct store_run;
+struct settings;
 struct store_sqlite;
 
 #define HOST_SIGNALS_MAX 4
@@ -31,12 +30,18 @@ struct host_ops {
     void (*on_signal)(int number, void *data);
     /* As in engine_config. */
     void (*on_transition)(const char *run_id, const struct item *from, const struct item *to, void *data);
+    void (*on_run)(const char *run_id, void *data); /* or NULL, as what follows */
+    void (*on_session)(const char *server, const char *token, const char *session_id, void *data);
+    /* Besides engine and store: nothing of its own under way, so that host_run may end? */
+    bool (*is_idle)(void *data);
 };
 
 struct host_server {
     struct host_server *next;
     const struct server_settings *settings; /* borrowed */
     struct http_curl *http;
+    bool known;  /* to the engine */
+    bool leaves; /* for the service: goes when nothing needs it any more */
 };
 
 struct host {
@@ -65,7 +70,6 @@ int host_open_store(struct host *host, const char *directory, uint64_t keep_ms, 
 
 /* The directory of the state: `given` (or NULL), else the settings', where they do not say
  * $STATE_DIRECTORY, else the default. Borrowed. */
-struct settings;
 const char *host_state_directory(const struct settings *settings, const char *given);
 
 /* Reads the server's password and makes the HTTP port to it. `settings` is borrowed for the
@@ -74,12 +78,23 @@ const char *host_state_directory(const struct settings *settings, const char *gi
 int host_connect(struct host *host, const struct server_settings *settings, struct host_server **ret,
                  struct buf *ret_error);
 
+/* Could it be connected: is its password there, and are its certificates good? 0, or a negative errno with
+ * a sentence added to ret_error. Nothing is sent. */
+int host_try_server(const struct server_settings *settings, struct buf *ret_error);
+
 /* Gives the engine a server that was connected. 0 or -ENOMEM. */
 int host_add_server(struct host *host, struct host_server *server);
 
-/* Hands a run to the engine: with what is stored of it when it is `resumed`, and with the names
- * that other runs hold on its server. The plan is taken, also on failure. 0, or a negative errno. */
-int host_add_run(struct host *host, const struct store_run *run, struct plan *plan, bool resumed);
+/* New credentials and limits for a server that stays the same otherwise; `settings` is borrowed in place of
+ * the old ones. 0; or a negative errno with a sentence, and nothing has changed. */
+int host_set_server(struct host *host, struct host_server *server, const struct server_settings *settings,
+                    struct buf *ret_error);
+
+/* Forgets a server: 0, or -EBUSY while a run or a request needs it: call again later. */
+int host_remove_server(struct host *host, struct host_server *server);
+
+/* The server of that name that is not about to leave, or NULL. */
+struct host_server *host_find_server(const struct host *host, const char *name);
 
 /* Calls ops->on_signal for these from now on. At most HOST_SIGNALS_MAX. */
 void host_catch(struct host *host, const int *numbers, size_t n);
@@ -90,8 +105,9 @@ void host_turn(struct host *host);
 /* Turns until the end that host_log_off began. */
 void host_run(struct host *host);
 
-/* Logs off, then ends host_run. */
-void host_log_off(struct host *host);
+/* Logs off, then ends host_run. With `leave` sessions with unfinished tasks or doubt stay open, for
+ * a successor that gets their tokens. */
+void host_log_off(struct host *host, bool leave);
 
 /* Closes everything that was made. */
 void host_close(struct host *host);

@@ -1,4 +1,4 @@
-/* jobcloned: reads the command line and the settings, then hands over to once.c. */
+/* jobcloned: reads the command line and the settings, then hands over to service.c or once.c. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -13,15 +13,19 @@
 #include "io/settings_files.h"
 #include "model/settings.h"
 #include "once.h"
+#include "service.h"
 
 #define DEFAULT_CONFIG "/etc/jobclone/jobcloned.yaml"
 #define EXIT_USAGE 2
 
 static const char help[] =
-    "Usage: jobcloned [--config FILE] --once PLAN [--result FILE] [--state DIR]\n"
+    "Usage: jobcloned [--config FILE]\n"
+    "       jobcloned [--config FILE] --once PLAN [--result FILE] [--state DIR]\n"
     "       jobcloned [--config FILE] --check\n"
     "\n"
     "Clones Veeam backup jobs in bulk through Enterprise Manager, each at most once.\n"
+    "Without --once and --check it is the daemon: it stays in the foreground, takes\n"
+    "plans from the spool, from plans.d and from jobclonectl, and is stopped by SIGTERM.\n"
     "\n"
     "  --config FILE   settings (default " DEFAULT_CONFIG ")\n"
     "  --once PLAN     carry out one plan in the foreground and exit; started again\n"
@@ -117,8 +121,6 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
             "--check and --once exclude each other (a plan is checked by jobclonectl check)");
     if (!a->once.plan_path && (a->once.result_path || a->once.state_directory))
         return arguments_wrong("--result and --state go with --once");
-    if (!a->check && !a->once.plan_path)
-        return arguments_wrong("give --once PLAN or --check: this version carries out single plans");
     return 0;
 }
 
@@ -146,6 +148,8 @@ int main(int argc, char **argv)
     diag_done(&diag);
     if (r < 0)
         return EXIT_USAGE;
+    if (!a.check && !a.once.plan_path)
+        return service_main(a.config, settings);
     if (a.check)
         printf("%s: %zu server%s: ok\n", a.config, settings->n_servers, settings->n_servers == 1 ? "" : "s");
     else

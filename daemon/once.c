@@ -22,6 +22,7 @@
 #include "model/plan.h"
 #include "model/settings.h"
 #include "progress.h"
+#include "run_load.h"
 
 #define DRAIN_MS 30000
 #define TURN_MS 100 /* progress wants a look ten times a second */
@@ -152,7 +153,7 @@ static void once_finish(struct once *once, int exit_code)
     if (once->host.closing)
         return;
     once->exit_code = exit_code;
-    host_log_off(&once->host);
+    host_log_off(&once->host, false);
 }
 
 static bool once_ended(struct once *once, const struct run_status *status)
@@ -312,13 +313,30 @@ static int once_connect(struct once *once)
     return r < 0 ? EXIT_INVALID : 0;
 }
 
+/* With what is stored of the run when it goes on, and the names that other runs hold. */
+static int once_load(struct once *once, struct plan *plan, struct run_load *load)
+{
+    struct store_sqlite *store = once->host.store;
+    int r = run_load_init(load);
+    load->plan = plan;
+    if (r == 0)
+        r = run_load_row(load, store, once->run.id);
+    if (r == 0 && once->resumed)
+        r = run_load_items(load, store);
+    if (r == 0)
+        r = run_load_held(load, store, loop_now().wall_ms - (int64_t)once->server->settle_ms);
+    return r;
+}
+
 static int once_start(struct once *once, struct plan *plan)
 {
-    int r = host_add_server(&once->host, once->connected);
+    struct run_load load;
+    int r = once_load(once, plan, &load);
     if (r == 0)
-        r = host_add_run(&once->host, &once->run, plan, once->resumed);
-    else
-        plan_free(plan);
+        r = host_add_server(&once->host, once->connected);
+    if (r == 0)
+        r = run_load_add(&load, once->host.engine, ENGINE_RUN, once->resumed, loop_now());
+    run_load_done(&load);
     if (r < 0)
         fprintf(stderr, "the run cannot be started: %s\n", strerror(-r));
     return r < 0 ? EXIT_UNREACHABLE : 0;
@@ -344,7 +362,8 @@ static int once_prepare(struct once *once, struct plan **plan)
     return r ? r : once_accept(once, plan);
 }
 
-static const struct host_ops host_ops = {on_turn, on_signal, on_transition};
+static const struct host_ops host_ops = {
+    .on_turn = on_turn, .on_signal = on_signal, .on_transition = on_transition};
 
 int once_run(const struct settings *settings, const struct once_options *options)
 {

@@ -366,8 +366,15 @@ struct server_status engine_server_status(const struct engine *engine, const cha
     const struct server *s = engine_find_server(engine, name);
     if (!s)
         return (struct server_status){.message = ""};
-    return (struct server_status){s->trouble, s->unreachable_ms, s->message ? s->message : "", s->in_flight,
-                                  limit_now(&s->limit)};
+    struct server_status status = {.trouble = s->trouble,
+                                   .since_ms = s->unreachable_ms,
+                                   .message = s->message ? s->message : "",
+                                   .in_flight = s->in_flight,
+                                   .limit = limit_now(&s->limit),
+                                   .session = s->session.state};
+    for (size_t i = 0; i < s->n_backup_servers; i++)
+        status.tasks += s->backup_servers[i].unfinished;
+    return status;
 }
 
 struct run_status engine_run_status(const struct engine *engine, const char *run_id)

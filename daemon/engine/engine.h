@@ -13,6 +13,7 @@
 #include "base/instant.h"
 #include "engine/store.h"
 #include "model/item.h"
+#include "model/session.h"
 
 struct api_format;
 struct engine;
@@ -142,6 +143,8 @@ struct server_status {
     uint64_t since_ms;   /* SERVER_UNREACHABLE: monotonic */
     const char *message; /* what was seen last, for people; borrowed until the next turn */
     unsigned in_flight, limit;
+    unsigned tasks; /* unfinished ones, of all its backup servers */
+    enum session_state session;
 };
 
 struct server_status engine_server_status(const struct engine *engine, const char *name);

@@ -104,5 +104,6 @@ int engine_set_session(struct engine *engine, const char *server_name, const cha
     engine->now = now;
     server_forget_token(server);
     server_open(server, own_token, own_id);
+    server->last_sent_ms = now.mono_ms; /* it is not idle: its runs are added soon */
     return 0;
 }

@@ -149,7 +149,7 @@ static bool pem_readable(const char *path)
     return found;
 }
 
-static const char *settings_problem(const struct server_settings *settings)
+const char *http_curl_problem(const struct server_settings *settings)
 {
     if (settings->ca_file && !pem_readable(settings->ca_file))
         return "tls.ca_file cannot be read, or holds no certificate in PEM form";
@@ -160,13 +160,32 @@ static const char *settings_problem(const struct server_settings *settings)
     return NULL;
 }
 
+static void http_set_connections(struct http_curl *http)
+{
+    long connections = (long)http->settings->in_flight_max + SPARE_CONNECTIONS;
+    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections);
+    curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+}
+
+int http_curl_set_server(struct http_curl *http, const struct server_settings *settings, const char *password)
+{
+    char *copy = strdup(password);
+    if (!copy)
+        return -ENOMEM;
+    password_free(http->password);
+    http->password = copy;
+    http->settings = settings;
+    http_set_connections(http);
+    return 0;
+}
+
 int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
                   const char *media_type, struct http_curl **ret, const char **ret_error)
 {
     *ret_error = NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return -ENOMEM;
-    *ret_error = settings_problem(settings);
+    *ret_error = http_curl_problem(settings);
     if (*ret_error)
         return -EINVAL;
     struct http_curl *http = calloc(1, sizeof(*http));
@@ -188,9 +207,7 @@ int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const
     uv_idle_init(loop, &http->given);
     http->timer.data = http->given.data = http;
     http->handles = 2;
-    long connections = (long)settings->in_flight_max + SPARE_CONNECTIONS;
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
-    curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+    http_set_connections(http);
     http_socket_setup(http);
     *ret = http;
     return 0;

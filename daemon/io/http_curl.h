@@ -18,6 +18,14 @@ struct http_curl;
 int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
                   const char *media_type, struct http_curl **ret, const char **ret_error);
 
+/* Why http_curl_new would refuse these settings with -EINVAL; NULL when it would not. */
+const char *http_curl_problem(const struct server_settings *settings);
+
+/* Other credentials and limits for the same server: they hold for requests that begin from now on.
+ * `settings` is borrowed in place of those before; all else in it is as it was. 0 or -ENOMEM. */
+int http_curl_set_server(struct http_curl *http, const struct server_settings *settings,
+                         const char *password);
+
 /* The port's face; valid as long as the object. */
 struct http *http_curl_port(struct http_curl *http);
 

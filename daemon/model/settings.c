@@ -51,3 +51,34 @@ const struct server_settings *settings_server(const struct settings *settings, c
             return &settings->servers[i];
     return NULL;
 }
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_texts(char **a, char **b)
+{
+    if (!a || !b)
+        return a == b;
+    for (; *a && *b; a++, b++)
+        if (strcmp(*a, *b) != 0)
+            return false;
+    return *a == *b;
+}
+
+static bool same_entry(const struct spool_allow *a, const struct spool_allow *b)
+{
+    return same_text(a->user, b->user) && same_text(a->group, b->group) &&
+           same_texts(a->servers, b->servers) && same_texts(a->sources, b->sources) && a->items == b->items;
+}
+
+bool settings_same_allow(const struct settings *a, const struct settings *b)
+{
+    if (a->allow_given != b->allow_given || a->n_allow != b->n_allow)
+        return false;
+    for (size_t i = 0; i < a->n_allow; i++)
+        if (!same_entry(&a->allow[i], &b->allow[i]))
+            return false;
+    return true;
+}

@@ -57,3 +57,6 @@ struct settings *settings_free(struct settings *settings); /* takes NULL; return
 
 /* The server of that name, or NULL. Borrowed. */
 const struct server_settings *settings_server(const struct settings *settings, const char *name);
+
+/* Are the entries of spool.allow the same? */
+bool settings_same_allow(const struct settings *a, const struct settings *b);

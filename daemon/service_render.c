@@ -1,0 +1,179 @@
+/* The result and the report of a run, written in another thread from what is
+ * stored of it; items that have not begun come from the plan. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "codec/report_text.h"
+#include "codec/result_json.h"
+#include "model/plan.h"
+#include "service_parts.h"
+
+#define CHUNK ((size_t)64 * 1024)
+
+struct render_job {
+    char *state;
+    int64_t finished_ms;
+    int result_fd, report_fd;
+    void (*on_done)(int error, int result_fd, int report_fd, void *data);
+    void *data;
+};
+
+/* ---- items in order, stored or not ---- */
+
+struct items_view {
+    const struct run_load *load;
+    size_t at; /* the stored item that is looked at next */
+    struct item waiting;
+};
+
+static const struct item *view_item(size_t index, void *user)
+{
+    struct items_view *view = user;
+    const struct run_load *load = view->load;
+    if (index == 0)
+        view->at = 0;
+    while (view->at < load->n_items && load->items[view->at].index < index)
+        view->at++;
+    if (view->at < load->n_items && load->items[view->at].index == index)
+        return &load->items[view->at];
+    if (!load->plan || index >= load->plan->n_clones)
+        return NULL;
+    const struct plan_clone *clone = &load->plan->clones[index];
+    view->waiting =
+        (struct item){.index = (uint32_t)index,
+                      .kind = clone->kind,
+                      .name = clone->name,
+                      .source_name = clone->source.by == PLAN_REF_NAME ? clone->source.text : NULL,
+                      .server_name = clone->backup_server};
+    return &view->waiting;
+}
+
+/* ---- into a memory file ---- */
+
+struct sink {
+    int fd;
+    struct buf chunk;
+};
+
+static int sink_flush(struct sink *sink)
+{
+    size_t at = 0;
+    while (at < sink->chunk.len) {
+        ssize_t n = write(sink->fd, sink->chunk.data + at, sink->chunk.len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        at += (size_t)n;
+    }
+    buf_reset(&sink->chunk);
+    return 0;
+}
+
+static int sink_write(const char *data, size_t len, void *user)
+{
+    struct sink *sink = user;
+    while (len > 0) {
+        size_t room = CHUNK - sink->chunk.len, part = len < room ? len : room;
+        int r = buf_add(&sink->chunk, data, part);
+        if (r == 0 && sink->chunk.len == CHUNK)
+            r = sink_flush(sink);
+        if (r < 0)
+            return r;
+        data += part;
+        len -= part;
+    }
+    return 0;
+}
+
+static int render_result(const struct result_run *run, const struct result_items *items,
+                         const struct result_sink *sink)
+{
+    return result_json_write(run, items, sink);
+}
+
+static int render_report(const struct result_run *run, const struct result_items *items,
+                         const struct result_sink *sink)
+{
+    return report_text_write(run, items, NULL, sink);
+}
+
+static int render_into(int *ret_fd, const char *name, const struct result_run *run,
+                       const struct result_items *items,
+                       int (*render)(const struct result_run *run, const struct result_items *items,
+                                     const struct result_sink *sink))
+{
+    struct sink sink = {.fd = memfd_create(name, MFD_CLOEXEC), .chunk = BUF_INIT(CHUNK)};
+    if (sink.fd < 0)
+        return -errno;
+    int r = render(run, items, &(struct result_sink){sink_write, &sink});
+    if (r == 0)
+        r = sink_flush(&sink);
+    buf_done(&sink.chunk);
+    if (r < 0)
+        close(sink.fd);
+    else
+        *ret_fd = sink.fd;
+    return r;
+}
+
+static int on_render(struct run_load *load, void *data)
+{
+    struct render_job *job = data;
+    struct items_view view = {.load = load};
+    size_t n = load->plan ? load->plan->n_clones : load->n_items;
+    struct result_items items = {n, view_item, &view};
+    const struct store_run *row = &load->run;
+    struct result_run run = {.run = row->id,
+                             .plan = row->plan,
+                             .file = row->file,
+                             .server = row->server,
+                             .state = job->state ? job->state : run_state_name(row->state),
+                             .started_ms = row->accepted_ms,
+                             .finished_ms = job->state ? job->finished_ms : row->finished_ms};
+    int r = render_into(&job->result_fd, "result", &run, &items, render_result);
+    if (r == 0)
+        r = render_into(&job->report_fd, "report", &run, &items, render_report);
+    return r;
+}
+
+static void on_rendered(int error, struct run_load *load, struct diag *diag, void *data)
+{
+    struct render_job *job = data;
+    (void)load;
+    (void)diag;
+    if (error < 0 && job->result_fd >= 0)
+        close(job->result_fd);
+    if (error < 0)
+        job->result_fd = job->report_fd = -1;
+    job->on_done(error, job->result_fd, job->report_fd, job->data);
+    free(job->state);
+    free(job);
+}
+
+int service_render(struct service *service, const char *run_id, const char *state, int64_t finished_ms,
+                   void (*on_done)(int error, int result_fd, int report_fd, void *data), void *data)
+{
+    struct render_job *job = malloc(sizeof(*job));
+    if (!job)
+        return -ENOMEM;
+    *job = (struct render_job){.state = state ? strdup(state) : NULL,
+                               .finished_ms = finished_ms,
+                               .result_fd = -1,
+                               .report_fd = -1,
+                               .on_done = on_done,
+                               .data = data};
+    struct load_wish wish = {
+        .plan = LOAD_PLAN_IF_UNFINISHED, .work = on_render, .on_done = on_rendered, .data = job};
+    int r = state && !job->state ? -ENOMEM : service_load(service, run_id, &wish);
+    if (r < 0) {
+        free(job->state);
+        free(job);
+    }
+    return r;
+}

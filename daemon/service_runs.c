@@ -1,0 +1,482 @@
+/* The registry of open runs: from acceptance until their end is stored. The
+ * engine knows only those that have a place; the others are a row each here. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "io/loop.h"
+#include "io/store_async.h"
+#include "model/settings.h"
+#include "service_parts.h"
+
+#define AGAIN_MS 30000 /* what failed through no fault of the plan is tried again */
+
+/* ---- lists ---- */
+
+static void list_add(struct run_list *list, struct service_run *run)
+{
+    struct service_run **at = &list->first;
+    if (list->last && strcmp(list->last->row.id, run->row.id) < 0)
+        at = &list->last->next;
+    while (*at && strcmp((*at)->row.id, run->row.id) < 0) /* ids are in order of acceptance */
+        at = &(*at)->next;
+    run->next = *at;
+    *at = run;
+    if (!run->next)
+        list->last = run;
+    list->n++;
+}
+
+static void list_remove(struct run_list *list, const struct service_run *run)
+{
+    struct service_run *before = NULL;
+    for (struct service_run *at = list->first; at && at != run; at = at->next)
+        before = at;
+    if (before)
+        before->next = run->next;
+    else
+        list->first = run->next;
+    if (list->last == run)
+        list->last = before;
+    list->n--;
+}
+
+static struct service_run *list_find(const struct run_list *list, const char *run_id)
+{
+    for (struct service_run *run = list->first; run; run = run->next)
+        if (strcmp(run->row.id, run_id) == 0)
+            return run;
+    return NULL;
+}
+
+struct service_run *service_find_run(const struct service *service, const char *run_id)
+{
+    struct service_run *run = list_find(&service->active, run_id);
+    return run ? run : list_find(&service->queued, run_id);
+}
+
+struct service_run *service_run_new(struct service *service, struct store_run *row)
+{
+    struct service_run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return NULL;
+    run->service = service;
+    run->row = *row;
+    *row = (struct store_run){0};
+    return run;
+}
+
+void service_run_free(struct service_run *run)
+{
+    store_run_done(&run->row);
+    free(run->trouble);
+    free(run);
+}
+
+void service_run_queue(struct service_run *run)
+{
+    run->place = PLACE_QUEUED;
+    list_add(&run->service->queued, run);
+    uv_async_send(&run->service->host.wake);
+}
+
+void service_runs_free(struct service *service)
+{
+    struct run_list *const lists[] = {&service->queued, &service->active};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        while (lists[i]->first) {
+            struct service_run *run = lists[i]->first;
+            list_remove(lists[i], run);
+            service_run_free(run);
+        }
+    }
+}
+
+/* ---- counting ---- */
+
+static bool run_paused(const struct service_run *run)
+{
+    return run->place == PLACE_ENGINE &&
+           engine_run_status(run->service->host.engine, run->row.id).state == RUN_PAUSED;
+}
+
+static bool run_busy(const struct service_run *run)
+{
+    return !run->look && !run_paused(run);
+}
+
+size_t service_runs_paused(const struct service *service)
+{
+    size_t n = 0;
+    for (const struct service_run *run = service->active.first; run; run = run->next)
+        n += run_paused(run);
+    return n;
+}
+
+size_t service_runs_busy(const struct service *service)
+{
+    size_t n = 0;
+    for (const struct service_run *run = service->active.first; run; run = run->next)
+        n += run_busy(run);
+    return n;
+}
+
+size_t service_runs_under_way(const struct service *service)
+{
+    size_t n = 0;
+    for (const struct service_run *run = service->active.first; run; run = run->next) {
+        struct run_status status = engine_run_status(service->host.engine, run->row.id);
+        n += status.count[ITEM_SUBMITTING] + status.count[ITEM_RUNNING];
+    }
+    return n;
+}
+
+/* ---- saying so ---- */
+
+static struct log_fields run_fields(const struct service_run *run, enum log_kind kind)
+{
+    return (struct log_fields){
+        .kind = kind, .run = run->row.id, .plan = run->row.plan, .server = run->row.server};
+}
+
+static void run_say_trouble(struct service_run *run, const char *text)
+{
+    if (run->trouble && strcmp(run->trouble, text) == 0)
+        return; /* said already */
+    free(run->trouble);
+    run->trouble = strdup(text);
+    struct log_fields fields = run_fields(run, LOG_KIND_STATE_TROUBLE);
+    log_event(LOG_LEVEL_WARNING, &fields, "run %s (%s): %s", run->row.id, run->row.plan, text);
+}
+
+static void run_fine(struct service_run *run)
+{
+    free(run->trouble);
+    run->trouble = NULL;
+}
+
+/* ---- into the engine ---- */
+
+static void run_block(struct service_run *run, int error, const struct diag *diag)
+{
+    struct service *service = run->service;
+    struct buf text = BUF_INIT(4096);
+    if (error == -ENOENT)
+        buf_printf(&text, "it waits: the settings have no server %s; add it and reload, or cancel the run",
+                   run->row.server);
+    else if (error == -EBUSY)
+        buf_printf(&text, "it waits: server %s has changed, and earlier runs are under way on it as it was",
+                   run->row.server);
+    else if (error == -EINVAL && diag && diag->count)
+        buf_printf(&text, "it cannot begin: its plan is not understood by this version: %s",
+                   buf_str(&diag->text));
+    else
+        buf_printf(&text, "it cannot begin: %s; tried again", strerror(-error));
+    run_say_trouble(run, buf_str(&text));
+    buf_done(&text);
+    list_remove(&service->active, run);
+    list_add(&service->queued, run);
+    run->place = PLACE_BLOCKED;
+    run->again_ms = loop_now().mono_ms + AGAIN_MS;
+    if (run->command != COMMAND_NONE)
+        service_control_answered(run, error == -ENOENT ? -EHOSTUNREACH : error);
+}
+
+static int engine_command(struct engine *engine, const char *run_id, enum run_command command)
+{
+    switch (command) {
+    case COMMAND_PAUSE:
+        return engine_pause_run(engine, run_id);
+    case COMMAND_RESUME:
+        return engine_resume_run(engine, run_id);
+    case COMMAND_CANCEL:
+    case COMMAND_CANCEL_TASKS:
+        return engine_cancel_run(engine, run_id, command == COMMAND_CANCEL_TASKS);
+    case COMMAND_RETRY:
+        return engine_retry_run(engine, run_id);
+    case COMMAND_NONE:
+        break;
+    }
+    return -EINVAL;
+}
+
+static void run_gone(struct service_run *run)
+{
+    list_remove(&run->service->active, run);
+    service_run_free(run);
+}
+
+static void run_entered(struct service_run *run)
+{
+    struct service *service = run->service;
+    struct log_fields fields = run_fields(run, LOG_KIND_RUN_STARTED);
+    run->place = PLACE_ENGINE;
+    run_fine(run);
+    run->row.totals.items = (int64_t)engine_run_status(service->host.engine, run->row.id).n_items;
+    if (!run->row.started_ms)
+        run->row.started_ms = loop_now().wall_ms;
+    if (!run->look && !run->reopened)
+        log_event(LOG_LEVEL_INFO, &fields, "run %s of plan %s %s: %lld clones on server %s", run->row.id,
+                  run->row.plan, run->resumed ? "goes on" : "begins", (long long)run->row.totals.items,
+                  run->row.server);
+    int r =
+        run->command == COMMAND_NONE ? 0 : engine_command(service->host.engine, run->row.id, run->command);
+    if (r == 0)
+        return;
+    service_control_answered(run, r);
+    if (run->reopened) { /* nothing to begin anew: it stays ended */
+        engine_remove_run(service->host.engine, run->row.id);
+        run_gone(run);
+    }
+}
+
+/* A server that has changed waits for the runs that are under way on it as it was. */
+static int server_missing(const struct service *service, const char *name)
+{
+    if (service->leaving)
+        return -ESHUTDOWN;
+    if (host_find_server(&service->host, name))
+        return 0;
+    return settings_server(service->settings, name) ? -EBUSY : -ENOENT;
+}
+
+static void on_loaded(int error, struct run_load *load, struct diag *diag, void *data)
+{
+    struct service_run *run = data;
+    struct service *service = run->service;
+    enum engine_run_mode mode = run->look ? ENGINE_LOOK : run->reopened ? ENGINE_ENDED_RUN : ENGINE_RUN;
+    if (error == 0)
+        error = server_missing(service, run->row.server);
+    if (error == 0)
+        error = run_load_add(load, service->host.engine, mode, run->resumed || load->n_items > 0, loop_now());
+    if (error == 0) {
+        run_entered(run);
+    } else if (run->reopened) {
+        service_control_answered(run, error == -ENOENT ? -EHOSTUNREACH : error);
+        run_gone(run);
+    } else {
+        run_block(run, error, diag);
+    }
+    uv_async_send(&service->host.wake);
+}
+
+static void run_load_begin(struct service_run *run)
+{
+    struct load_wish wish = {
+        .plan = LOAD_PLAN, .held = true, .server = run->row.server, .on_done = on_loaded, .data = run};
+    run->place = PLACE_LOADING;
+    list_add(&run->service->active, run);
+    int r = service_load(run->service, run->row.id, &wish);
+    if (r < 0 && !run->reopened)
+        run_block(run, r, NULL);
+}
+
+static void run_begin(struct service_run *run)
+{
+    list_remove(&run->service->queued, run);
+    run_load_begin(run);
+}
+
+static void begin_queued(struct service *service, struct instant now)
+{
+    size_t busy = service_runs_busy(service);
+    struct service_run *next;
+    for (struct service_run *run = service->queued.first; run && busy < service->settings->runs_max;
+         run = next) {
+        next = run->next;
+        if (run->place == PLACE_BLOCKED && now.mono_ms < run->again_ms)
+            continue;
+        busy += !run->look;
+        run_begin(run);
+    }
+}
+
+void service_runs_unblock(struct service *service)
+{
+    for (struct service_run *run = service->queued.first; run; run = run->next)
+        run->again_ms = 0;
+}
+
+static int on_open_run(struct store_run *row, void *data)
+{
+    struct service *service = data;
+    if (row->origin == RUN_FROM_ONCE && row->state == RUN_QUEUED)
+        return 0; /* nothing has left: it holds no name */
+    struct service_run *run = service_run_new(service, row);
+    if (!run)
+        return -ENOMEM;
+    run->resumed = true;
+    run->look = run->row.origin == RUN_FROM_ONCE;
+    run->place = PLACE_QUEUED;
+    list_add(&service->queued, run);
+    return 0;
+}
+
+int service_runs_open(struct service *service)
+{
+    int r = store_sqlite_open_runs(service->host.store, on_open_run, service);
+    struct service_run *next;
+    for (struct service_run *run = service->queued.first; run && r == 0; run = next) {
+        next = run->next;
+        if (run->look || run->row.wish != RUN_WISH_NONE) /* paused ones too: they use no place */
+            run_begin(run);
+    }
+    return r;
+}
+
+/* ---- the end ---- */
+
+static void run_later(struct service_run *run, const char *what, int error)
+{
+    char text[256];
+    snprintf(text, sizeof(text), "%s: %s; tried again", what, strerror(-error));
+    run_say_trouble(run, text);
+    run->place = PLACE_ENGINE;
+    run->again_ms = loop_now().mono_ms + AGAIN_MS;
+}
+
+static void run_end(struct service_run *run)
+{
+    run->place = PLACE_ENDING;
+    int r = engine_end_run(run->service->host.engine, run->row.id);
+    if (r < 0)
+        run_later(run, "its end cannot be stored", r);
+}
+
+static void on_rendered(int error, int result_fd, int report_fd, void *data)
+{
+    struct service_run *run = data;
+    if (error < 0) {
+        run_later(run, "its result cannot be written", error);
+        return;
+    }
+    close(result_fd);
+    close(report_fd);
+    run_fine(run);
+    run_end(run);
+}
+
+static void run_report(struct service_run *run, const struct run_status *status)
+{
+    if (!run->finished_ms)
+        run->finished_ms = loop_now().wall_ms;
+    run->place = PLACE_REPORTING;
+    int r = service_render(run->service, run->row.id, run_state_name(status->state), run->finished_ms,
+                           on_rendered, run);
+    if (r < 0)
+        run_later(run, "its result cannot be written", r);
+}
+
+static bool look_done(const struct run_status *s)
+{
+    return s->count[ITEM_SUBMITTING] + s->count[ITEM_RUNNING] + s->count[ITEM_IN_DOUBT] == 0;
+}
+
+static void run_over(struct service_run *run, const struct run_status *status)
+{
+    if (!run->look) {
+        run_report(run, status);
+    } else if (engine_remove_run(run->service->host.engine, run->row.id) == 0) {
+        run_gone(run); /* it stays open in the store: --once goes on with it */
+    }
+}
+
+static void run_ended(struct service_run *run, const struct run_status *status)
+{
+    struct log_fields fields = run_fields(run, LOG_KIND_RUN_ENDED);
+    size_t bad = status->count[ITEM_FAILED] + status->count[ITEM_UNKNOWN];
+    fields.to = run_state_name(status->state);
+    log_event(bad ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &fields,
+              "run %s of plan %s has ended: %s (%zu succeeded, %zu skipped, %zu failed, %zu cancelled, %zu "
+              "unknown)",
+              run->row.id, run->row.plan, fields.to, status->count[ITEM_SUCCEEDED],
+              status->count[ITEM_SKIPPED], status->count[ITEM_FAILED], status->count[ITEM_CANCELLED],
+              status->count[ITEM_UNKNOWN]);
+    run->row.state = status->state;
+    service_control_ended(run);
+    engine_remove_run(run->service->host.engine, run->row.id);
+    run_gone(run);
+}
+
+static void run_say_changed(const struct service_run *run, const struct run_status *status)
+{
+    struct log_fields fields = run_fields(run, LOG_KIND_RUN_CHANGED);
+    const char *word = status->wish >= RUN_WISH_CANCEL  ? "is being cancelled"
+                       : status->wish == RUN_WISH_PAUSE ? "is paused"
+                                                        : "goes on";
+    fields.to = run_state_name(status->state);
+    log_event(LOG_LEVEL_INFO, &fields, "run %s of plan %s %s", run->row.id, run->row.plan, word);
+}
+
+void service_on_run(const char *run_id, void *data)
+{
+    struct service *service = data;
+    struct service_run *run = list_find(&service->active, run_id);
+    if (!run || run->place < PLACE_ENGINE)
+        return;
+    struct run_status status = engine_run_status(service->host.engine, run_id);
+    if (run->command != COMMAND_NONE && !status.busy) {
+        if (run->reopened && !status.ended)
+            run->reopened = false;
+        run->row.wish = status.wish;
+        run->row.state = status.state;
+        run_say_changed(run, &status);
+        service_control_answered(run, 0);
+    }
+    if (status.ended && run->place == PLACE_ENDING)
+        run_ended(run, &status);
+}
+
+void service_runs_turn(struct service *service, struct instant now)
+{
+    struct service_run *next;
+    for (struct service_run *run = service->active.first; run; run = next) {
+        next = run->next;
+        if (run->place != PLACE_ENGINE || run->reopened || now.mono_ms < run->again_ms)
+            continue;
+        struct run_status status = engine_run_status(service->host.engine, run->row.id);
+        if (run->look ? look_done(&status) : status.over && !status.busy)
+            run_over(run, &status);
+    }
+    if (!service->stopping)
+        begin_queued(service, now);
+}
+
+/* ---- commands ---- */
+
+int service_command(struct service *service, struct service_run *run, enum run_command command)
+{
+    bool waiting = run->place == PLACE_QUEUED || run->place == PLACE_BLOCKED;
+    if (run->command != COMMAND_NONE)
+        return -EBUSY;
+    if (run->look || run->place == PLACE_REPORTING || run->place == PLACE_ENDING)
+        return -EINVAL;
+    if (waiting && command == COMMAND_RESUME)
+        return -EALREADY;
+    if (waiting && command == COMMAND_RETRY)
+        return -EINVAL;
+    int r = run->place == PLACE_ENGINE ? engine_command(service->host.engine, run->row.id, command) : 0;
+    if (r < 0)
+        return r;
+    run->command = command;
+    if (waiting)
+        run_begin(run);
+    return 0;
+}
+
+int service_reopen(struct service *service, struct store_run *row, struct control_request *request)
+{
+    struct service_run *run = service_run_new(service, row);
+    if (!run)
+        return -ENOMEM;
+    run->reopened = run->resumed = true;
+    run->command = COMMAND_RETRY;
+    run->request = request;
+    run_load_begin(run);
+    return 0;
+}
