@@ -9,7 +9,17 @@
 
 #include "base/cleanup.h"
 
-enum field_kind { FIELD_NUMBER, FIELD_DURATION, FIELD_SHARE, FIELD_BOOL, FIELD_APPLY, FIELD_JSON_STYLE };
+enum field_kind {
+    FIELD_NUMBER,
+    FIELD_DURATION,
+    FIELD_SHARE,
+    FIELD_BOOL,
+    FIELD_APPLY,
+    FIELD_STYLE,
+    FIELD_WRAP,
+    FIELD_ONLY,
+    FIELD_ORDER
+};
 
 struct field {
     const char *key;
@@ -54,7 +64,10 @@ static const struct field FIELDS[] = {
     FIELD(collect_time_ms, FIELD_DURATION),
     FIELD(session_idle_ms, FIELD_DURATION),
     FIELD(page_max, FIELD_NUMBER),
-    {"json_style", offsetof(struct behaviour, v13), FIELD_JSON_STYLE},
+    {"json_style", offsetof(struct behaviour, v13), FIELD_STYLE},
+    FIELD(json_wrap, FIELD_WRAP),
+    FIELD(only_format, FIELD_ONLY),
+    FIELD(immediate_order, FIELD_ORDER),
     FIELD(serial, FIELD_BOOL),
     FIELD(allow_duplicates, FIELD_BOOL),
     FIELD(drop_descriptions, FIELD_BOOL),
@@ -130,6 +143,9 @@ static int parse_field(enum field_kind kind, const char *text, uint64_t *ret)
 {
     static const char *const BOOLS[] = {"false", "true"};
     static const char *const STYLES[] = {"v12", "v13"};
+    static const char *const WRAPS[] = {"usual", "bare", "child", "same"};
+    static const char *const ONLY[] = {"any", "xml", "json"};
+    static const char *const ORDERS[] = {"example", "table", "json"};
     switch (kind) {
     case FIELD_NUMBER:
         return parse_plain(text, 1, 1e15, ret);
@@ -141,8 +157,14 @@ static int parse_field(enum field_kind kind, const char *text, uint64_t *ret)
         return parse_word(text, BOOLS, ARRAY_SIZE(BOOLS), ret);
     case FIELD_APPLY:
         return parse_word(text, APPLY_NAMES, APPLY_MAX, ret);
-    case FIELD_JSON_STYLE:
+    case FIELD_STYLE:
         return parse_word(text, STYLES, ARRAY_SIZE(STYLES), ret);
+    case FIELD_WRAP:
+        return parse_word(text, WRAPS, ARRAY_SIZE(WRAPS), ret);
+    case FIELD_ONLY:
+        return parse_word(text, ONLY, ARRAY_SIZE(ONLY), ret);
+    case FIELD_ORDER:
+        return parse_word(text, ORDERS, ARRAY_SIZE(ORDERS), ret);
     }
     return -EINVAL;
 }

@@ -50,6 +50,12 @@ enum fault {
 /* Which requests faults and slowness touch. */
 enum apply_to { APPLY_CLONE, APPLY_ALL, APPLY_TASKS, APPLY_QUERY, APPLY_LOGON, APPLY_MAX };
 
+/* The order in which an immediate copy's elements are taken in XML. */
+enum immediate_order { ORDER_EXAMPLE, ORDER_TABLE, ORDER_NONE };
+
+/* Which format is spoken; the other is refused. */
+enum only_format { ONLY_ANY, ONLY_XML, ONLY_JSON };
+
 struct behaviour {
     uint64_t latency_ms, latency_jitter_ms;
     uint64_t task_ms, task_jitter_ms;
@@ -60,7 +66,8 @@ struct behaviour {
     uint64_t faults_max, faults_made;
     uint64_t apply_to;
     uint64_t lag_ms, read_lag_ms, collect_lag_ms, collect_time_ms;
-    uint64_t session_idle_ms, page_max, v13;
+    uint64_t session_idle_ms, page_max;
+    uint64_t v13, json_wrap, only_format, immediate_order; /* json_wrap: enum out_wrap */
     uint64_t serial, allow_duplicates, drop_descriptions, refuse_collect;
 };
 

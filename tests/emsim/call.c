@@ -29,14 +29,19 @@ void call_begin(struct call *call)
 {
     const char *accept = call_header(call, "Accept");
     call->json = accept && strcasestr(accept, "application/json");
-    out_init(&call->out, !call->json ? OUT_XML : call->world->behaviour.v13 ? OUT_JSON_V13 : OUT_JSON);
+    out_init(&call->out,
+             !call->json                  ? OUT_XML
+             : call->world->behaviour.v13 ? OUT_JSON_V13
+                                          : OUT_JSON,
+             (enum out_wrap)call->world->behaviour.json_wrap);
 }
 
 void call_error(struct call *call, unsigned status, const char *message)
 {
     enum out_format format = call->out.format;
+    enum out_wrap wrap = call->out.wrap;
     out_done(&call->out);
-    out_init(&call->out, format);
+    out_init(&call->out, format, wrap);
     call->status = status;
     out_root(&call->out, "Error");
     out_null(&call->out, "FirstChanceExceptionMessage");

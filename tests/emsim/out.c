@@ -7,9 +7,9 @@
 
 #define OUT_MAX (256U * 1024 * 1024)
 
-void out_init(struct out *out, enum out_format format)
+void out_init(struct out *out, enum out_format format, enum out_wrap wrap)
 {
-    *out = (struct out){.buf = BUF_INIT(OUT_MAX), .format = format};
+    *out = (struct out){.buf = BUF_INIT(OUT_MAX), .format = format, .wrap = wrap};
 }
 
 void out_done(struct out *out)
@@ -152,8 +152,20 @@ void out_open(struct out *out, const char *name)
     push(out, (struct out_frame){.xml = name});
 }
 
+/* "Job" of "Jobs", "Repository" of "Repositories". */
+static void singular(const char *plural, char ret[64])
+{
+    size_t len = strlen(plural);
+    bool ies = len > 3 && strcmp(plural + len - 3, "ies") == 0;
+    snprintf(ret, 64, "%.*s%s", (int)(ies ? len - 3 : len - 1), plural, ies ? "y" : "");
+}
+
 static void list(struct out *out, const char *xml, const char *json, bool wrapped)
 {
+    char child[64];
+    singular(json, child);
+    if (out->wrap != OUT_WRAP_USUAL && strcmp(json, "Links") != 0)
+        wrapped = out->wrap != OUT_WRAP_BARE;
     if (out->format == OUT_XML) {
         if (xml)
             open_xml(out, xml);
@@ -161,7 +173,7 @@ static void list(struct out *out, const char *xml, const char *json, bool wrappe
         before(out, json);
         if (wrapped) {
             put_char(out, '{');
-            put_key(out, json);
+            put_key(out, out->wrap == OUT_WRAP_CHILD ? child : json);
         }
         put_char(out, '[');
     }

@@ -9,25 +9,34 @@
 
 enum out_format { OUT_XML, OUT_JSON, OUT_JSON_V13 };
 
+/* How lists other than Links are wrapped in JSON. */
+enum out_wrap {
+    OUT_WRAP_USUAL, /* those of queries in their own name, the rest bare */
+    OUT_WRAP_BARE,
+    OUT_WRAP_CHILD, /* in their singular: "Jobs":{"Job":[...]} */
+    OUT_WRAP_SAME,  /* in their own name: "Jobs":{"Jobs":[...]} */
+};
+
 #define OUT_DEPTH_MAX 12
 
 struct out_frame {
     const char *xml; /* element to close, NULL: none in XML */
     bool list;       /* JSON: an array */
-    bool wrapped;    /* JSON: an array inside an object of the same name */
+    bool wrapped;    /* JSON: an array inside an object */
     bool any;        /* something was written inside */
 };
 
 struct out {
     struct buf buf;
     enum out_format format;
+    enum out_wrap wrap;
     int error; /* 0 or the first negative errno */
     bool tag;  /* XML: the start tag still takes attributes */
     unsigned depth;
     struct out_frame frames[OUT_DEPTH_MAX];
 };
 
-void out_init(struct out *out, enum out_format format);
+void out_init(struct out *out, enum out_format format, enum out_wrap wrap);
 void out_done(struct out *out);
 
 /* The outermost object, with the namespace. */

@@ -13,7 +13,7 @@ static void answer(struct call *call, unsigned status, json_t *body)
     call->plain_json = true;
     call->status = text ? status : 500;
     out_done(&call->out);
-    out_init(&call->out, OUT_JSON);
+    out_init(&call->out, OUT_JSON, OUT_WRAP_USUAL);
     if (text)
         call->out.error = buf_add_str(&call->out.buf, text);
     free(text);
@@ -75,7 +75,7 @@ void route_sim(struct call *call)
     } else if (strcmp(call->method, "GET") == 0 && strcmp(what, "truth") == 0) {
         call->plain_json = true;
         out_done(&call->out);
-        out_init(&call->out, OUT_JSON);
+        out_init(&call->out, OUT_JSON, OUT_WRAP_USUAL);
         truth_write(call);
     } else {
         answer(call, 404, json_pack("{s:s}", "error", "GET /sim/truth or POST /sim/behaviour"));

@@ -113,7 +113,10 @@ static int read_spec(struct call *call, struct spec *ret, const char **ret_why)
     *ret_why = "Node [root] does not exist.";
     if (json != call->json)
         return -1;
-    return json ? spec_read_json(call->body, ret, ret_why) : spec_read_xml(call->body, ret, ret_why);
+    if (json)
+        return spec_read_json(call->body, ret, ret_why);
+    enum immediate_order order = (enum immediate_order)call->world->behaviour.immediate_order;
+    return spec_read_xml(call->body, order, ret, ret_why);
 }
 
 void route_clone(struct call *call)

@@ -54,6 +54,19 @@ static bool needs_administrator(const struct call *call)
     return false;
 }
 
+/* Under only_format everything names exactly that one. */
+static bool speaks_format(const struct call *call)
+{
+    static const char *const TYPES[] = {
+        [ONLY_ANY] = NULL, [ONLY_XML] = "application/xml", [ONLY_JSON] = "application/json"};
+    const char *type = TYPES[call->world->behaviour.only_format];
+    const char *accept = call_header(call, "Accept"), *content = call_header(call, "Content-Type");
+    if (!type || call->kind == REQUEST_SIM)
+        return true;
+    return accept && strcmp(accept, type) == 0 &&
+           (!call->body.len || (content && strcmp(content, type) == 0));
+}
+
 static void dispatch(struct call *call)
 {
     static void (*const ROUTE[REQUEST_KIND_MAX])(struct call *) = {
@@ -89,6 +102,10 @@ void routes_serve(struct call *call)
     call->status = 200;
     if (!has_length(call)) {
         call_error(call, 411, "Length Required");
+        return;
+    }
+    if (!speaks_format(call)) {
+        call_error(call, 415, "Accept and Content-Type must name the one format that is spoken here");
         return;
     }
     if (call->kind != REQUEST_BASE && call->kind != REQUEST_LOGON && call->kind != REQUEST_SIM) {

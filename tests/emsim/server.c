@@ -125,7 +125,7 @@ static enum MHD_Result serve_exchange(struct http_server *server, struct MHD_Con
     struct call call = {
         .world = server->world, .connection = connection, .method = method, .session = WORLD_NONE};
     call.body = (struct bytes){buf_str(&exchange->body), exchange->body.len};
-    out_init(&call.out, OUT_XML);
+    out_init(&call.out, OUT_XML, OUT_WRAP_USUAL);
     enum MHD_Result result = MHD_NO;
     if (!exchange->too_big && call_classify(&call, url) == 0)
         result = serve(server, &call);

@@ -36,8 +36,18 @@ static const struct spec_kind KINDS[] = {
       {"JobFileName", AT(file), false}}},
 };
 
-const struct spec_kind *spec_kind_find(const char *element)
+/* The order of the documented table; ORDER_NONE: XML has none that would be taken. */
+static const struct spec_kind TABLE_ORDER = {"ImmediateBackupCopyJobCloneInfo",
+                                             "ImmediateBackupCopy",
+                                             {{"JobName", AT(name), false},
+                                              {"JobFileName", AT(file), false},
+                                              {"RepositoryUid", AT(repository_uid), false},
+                                              {"Description", AT(description), true}}};
+
+const struct spec_kind *spec_kind_find(const char *element, enum immediate_order order)
 {
+    if (order != ORDER_EXAMPLE && strcmp(TABLE_ORDER.element, element) == 0)
+        return order == ORDER_TABLE ? &TABLE_ORDER : NULL;
     for (size_t i = 0; i < ARRAY_SIZE(KINDS); i++)
         if (strcmp(KINDS[i].element, element) == 0)
             return &KINDS[i];

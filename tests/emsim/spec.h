@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "behaviour.h"
 #include "world.h"
 
 struct spec {
@@ -16,5 +17,5 @@ struct spec {
 void spec_done(struct spec *spec);
 
 /* 0; -EINVAL with the reason in *ret_why (static); or -ENOMEM. */
-int spec_read_xml(struct bytes body, struct spec *ret, const char **ret_why);
+int spec_read_xml(struct bytes body, enum immediate_order order, struct spec *ret, const char **ret_why);
 int spec_read_json(struct bytes body, struct spec *ret, const char **ret_why);

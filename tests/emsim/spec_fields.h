@@ -17,8 +17,8 @@ struct spec_kind {
     struct spec_field fields[SPEC_FIELDS_MAX + 1]; /* in the order of XML */
 };
 
-/* The kind of that element, or NULL. */
-const struct spec_kind *spec_kind_find(const char *element);
+/* The kind of that element, or NULL; immediate copies with their fields in that order. */
+const struct spec_kind *spec_kind_find(const char *element, enum immediate_order order);
 
 /* Takes over the heap string as the field's value. */
 void spec_take(struct spec *spec, const struct spec_field *field, char *value);

@@ -33,7 +33,7 @@ static int read_root(struct spec *spec, json_t *root, const char **ret_why)
     if (!json_is_object(root) || json_object_size(root) != 1)
         return -EINVAL;
     void *at = json_object_iter(root);
-    const struct spec_kind *kind = spec_kind_find(json_object_iter_key(at));
+    const struct spec_kind *kind = spec_kind_find(json_object_iter_key(at), ORDER_EXAMPLE);
     const json_t *info = json_object_iter_value(at);
     if (!kind || !json_is_object(info))
         return -EINVAL;

@@ -72,13 +72,13 @@ static int read_fields(struct spec *spec, const struct spec_kind *kind, xmlNode 
     return -EINVAL;
 }
 
-static int read_root(struct spec *spec, xmlNode *root, const char **ret_why)
+static int read_root(struct spec *spec, xmlNode *root, enum immediate_order order, const char **ret_why)
 {
     *ret_why = "Request body could not be read as a JobCloneSpec";
     if (!root || strcmp(name_of(root), "JobCloneSpec") != 0 || !in_namespace(root))
         return -EINVAL;
     xmlNode *info = element(root->children);
-    const struct spec_kind *kind = info && in_namespace(info) ? spec_kind_find(name_of(info)) : NULL;
+    const struct spec_kind *kind = info && in_namespace(info) ? spec_kind_find(name_of(info), order) : NULL;
     if (!kind || element(info->next) || has_stray_text(root) || has_stray_text(info))
         return -EINVAL;
     spec->clone.kind = kind->job_type;
@@ -89,7 +89,7 @@ static int read_root(struct spec *spec, xmlNode *root, const char **ret_why)
     return *ret_why ? -EINVAL : 0;
 }
 
-int spec_read_xml(struct bytes body, struct spec *ret, const char **ret_why)
+int spec_read_xml(struct bytes body, enum immediate_order order, struct spec *ret, const char **ret_why)
 {
     *ret = (struct spec){0};
     *ret_why = "Request body is not XML";
@@ -100,7 +100,7 @@ int spec_read_xml(struct bytes body, struct spec *ret, const char **ret_why)
     if (!doc)
         return -EINVAL;
     /* no document type: with it come entities */
-    int r = doc->intSubset ? -EINVAL : read_root(ret, xmlDocGetRootElement(doc), ret_why);
+    int r = doc->intSubset ? -EINVAL : read_root(ret, xmlDocGetRootElement(doc), order, ret_why);
     xmlFreeDoc(doc);
     if (r < 0)
         spec_done(ret);
