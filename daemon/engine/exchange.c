@@ -79,7 +79,7 @@ static int on_body(const char *data, size_t len, void *user)
 {
     struct exchange *e = user;
     if (!e->read_error)
-        e->read_error = e->server->format->reader_feed(e->reader, data, len);
+        e->read_error = e->format->reader_feed(e->reader, data, len);
     return 0;
 }
 
@@ -99,7 +99,7 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     struct exchange *e = user;
     struct engine *engine = e->server->engine;
     (void)request;
-    int r = e->server->format->reader_end(e->reader, &e->doc);
+    int r = e->format->reader_end(e->reader, &e->doc);
     if (!e->read_error)
         e->read_error = r;
     e->outcome = reply->outcome;
@@ -128,7 +128,8 @@ struct exchange *exchange_free(struct exchange *e)
 {
     if (!e)
         return NULL;
-    e->server->format->reader_free(e->reader);
+    if (e->format)
+        e->format->reader_free(e->reader);
     arena_free(e->arena);
     buf_done(&e->path);
     buf_done(&e->body);
@@ -147,7 +148,8 @@ static bool exchange_is_list(enum exchange_kind kind)
            kind == EXCHANGE_NAMED;
 }
 
-struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method)
+struct exchange *exchange_new_as(struct server *server, enum exchange_kind kind, enum http_method method,
+                                 const struct api_format *format)
 {
     struct exchange *e = calloc(1, sizeof(*e));
     if (!e)
@@ -157,11 +159,13 @@ struct exchange *exchange_new(struct server *server, enum exchange_kind kind, en
     e->path = BUF_INIT(16 * 1024);
     e->body = BUF_INIT(64 * 1024);
     e->arena = arena_new();
-    e->reader = server->format->reader_new(&handlers, e);
+    e->format = format;
+    e->reader = format->reader_new(&handlers, e);
     e->serial = server->session.serial;
     if (server->token && kind != EXCHANGE_LOGON && !(e->sent_token = strdup(server->token)))
         return exchange_free(e);
     e->request = (struct http_request){.method = method,
+                                       .media_type = format->media_type,
                                        .session = e->sent_token,
                                        .logon = kind == EXCHANGE_LOGON,
                                        .once = kind == EXCHANGE_SUBMIT,
@@ -172,6 +176,11 @@ struct exchange *exchange_new(struct server *server, enum exchange_kind kind, en
     if (!e->arena || !e->reader)
         return exchange_free(e);
     return e;
+}
+
+struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method)
+{
+    return exchange_new_as(server, kind, method, server->format);
 }
 
 /* Sends it. On failure the exchange is freed and nothing was sent. */
@@ -247,7 +256,7 @@ const char *exchange_text(const struct exchange *e, struct arena *arena)
     else if (!e->read_error && e->doc.kind == API_DOC_ERROR && *e->doc.error_message)
         buf_printf(&text, "%.2000s", e->doc.error_message);
     else if (e->read_error || (e->status >= 200 && e->status < 300))
-        buf_printf(&text, "HTTP %d with a body that is not the API's %s", e->status, e->server->format->name);
+        buf_printf(&text, "HTTP %d with a body that is not the API's %s", e->status, e->format->name);
     else
         buf_printf(&text, "HTTP %d without an explanation", e->status);
     const char *copy = arena_intern(arena, buf_str(&text));

@@ -32,12 +32,13 @@ struct http_reply {
 struct http_request {
     /* set by the caller, unchanged until on_reply */
     enum http_method method;
-    const char *path;    /* path and query, beginning with "/api/" */
-    bool logon;          /* send Authorization: Basic instead of the session header */
-    const char *session; /* token, or NULL; sent byte for byte */
-    struct bytes body;   /* NULL data: none (a POST then says Content-Length: 0) */
-    bool once;           /* must never be sent twice by the transport (design note 13) */
-    size_t body_max;     /* longest answer in bytes; beyond: HTTP_LOST */
+    const char *path;       /* path and query, beginning with "/api/" */
+    bool logon;             /* send Authorization: Basic instead of the session header */
+    const char *session;    /* token, or NULL; sent byte for byte */
+    const char *media_type; /* of the body, and of the answer that is wanted; NULL: the port's own */
+    struct bytes body;      /* NULL data: none (a POST then says Content-Length: 0) */
+    bool once;              /* must never be sent twice by the transport (design note 13) */
+    size_t body_max;        /* longest answer in bytes; beyond: HTTP_LOST */
     /* Body of the answer as it arrives; a negative return ends the transfer as HTTP_LOST. */
     int (*on_body)(const char *data, size_t len, void *user);
     void (*on_reply)(struct http_request *request, const struct http_reply *reply, void *user);

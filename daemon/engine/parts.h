@@ -68,6 +68,8 @@ struct exchange {
     uint64_t started_ms;
     uint64_t serial;  /* session it belongs to */
     unsigned reading; /* NAMES: of which reading of the list */
+    const struct api_format *format;
+    enum clone_form form; /* SUBMIT */
     struct buf path, body;
     /* the answer */
     struct api_reader *reader;
@@ -244,6 +246,7 @@ struct server {
     const struct server_settings *settings;
     struct http *http;
     const struct api_format *format;
+    struct form_memory form; /* of immediate copies */
     struct session session;
     char *token, *session_id;
     struct arena *arena; /* ids and names of the server, session ids, task ids */
@@ -344,6 +347,9 @@ void slot_delist(struct run *run, uint32_t slot);
 
 /* exchange.c */
 struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method);
+/* In another format than the server's. */
+struct exchange *exchange_new_as(struct server *server, enum exchange_kind kind, enum http_method method,
+                                 const struct api_format *format);
 int exchange_start(struct exchange *exchange);
 struct exchange *exchange_free(struct exchange *exchange);
 enum fault exchange_fault(const struct exchange *exchange);

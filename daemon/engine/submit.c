@@ -84,13 +84,27 @@ static int submit_encode(const struct run *run, uint32_t slot, struct exchange *
                               .file = item->folder,
                               .vm_suffix = item->folder,
                               .repository_uid = item->repository_uid,
-                              .description = buf_str(&description)};
+                              .description = buf_str(&description),
+                              .table_order = e->form == CLONE_FORM_TABLE};
     if (r == 0)
-        r = run->server->format->encode_clone(&clone, &e->body);
+        r = e->format->encode_clone(&clone, &e->body);
     if (r == 0)
         r = buf_printf(&e->path, "/api/jobs/%s?action=clone", item->source_id);
     buf_done(&description);
     return r;
+}
+
+/* Only an immediate copy in XML has more than one. */
+static bool submit_has_forms(const struct server *server, const struct item *item)
+{
+    return item->kind == JOB_KIND_IMMEDIATE_COPY && server->format == &api_xml;
+}
+
+static enum clone_form submit_form(const struct server *server, const struct item *item)
+{
+    if (!submit_has_forms(server, item))
+        return CLONE_FORM_EXAMPLE;
+    return form_pick(&server->form, server->session.serial, item->forms);
 }
 
 /* The item is stored as SUBMITTING: its request may leave now. If it cannot, no byte has left. */
@@ -98,8 +112,12 @@ void submit_send(struct run *run, uint32_t slot)
 {
     struct server *server = run->server;
     struct exchange *e = NULL;
+    enum clone_form form = submit_form(server, &run->slots[slot].item);
     if (!server->engine->closing && server->session.state == SESSION_OPEN && run->hours.state.open)
-        e = exchange_new(server, EXCHANGE_SUBMIT, HTTP_POST);
+        e = exchange_new_as(server, EXCHANGE_SUBMIT, HTTP_POST,
+                            form == CLONE_FORM_JSON ? &api_json : server->format);
+    if (e)
+        e->form = form;
     if (e && submit_encode(run, slot, e) == 0) {
         e->run = run;
         e->number = slot;
@@ -115,12 +133,39 @@ void submit_send(struct run *run, uint32_t slot)
 
 /* ---- the answer ---- */
 
+static void submit_form_accepted(const struct exchange *e)
+{
+    struct server *server = e->server;
+    if (!submit_has_forms(server, &e->run->slots[e->number].item))
+        return;
+    bool news = !server->form.known || server->form.session != e->serial || server->form.form != e->form;
+    if (news && e->form != CLONE_FORM_EXAMPLE)
+        log_info("server %s: immediate copies are accepted %s; kept for this session", server->settings->name,
+                 form_name(e->form));
+    form_accepted(&server->form, e->serial, e->form);
+}
+
+/* True when a 400 may be due to the form alone, and another is left: nothing was made. */
+static bool submit_form_refused(const struct exchange *e)
+{
+    struct server *server = e->server;
+    const struct item *item = &e->run->slots[e->number].item;
+    if (e->status != 400 || !submit_has_forms(server, item))
+        return false;
+    if (e->serial == server->session.serial)
+        form_refused(&server->form, e->serial, e->form);
+    log_warning("run %s item %u: try %u, the immediate copy %s, was refused with 400: nothing was made",
+                e->run->id, e->number, item->attempts, form_name(e->form));
+    return form_left(&server->form, server->session.serial, item->forms | 1u << e->form);
+}
+
 static struct item_event submit_accepted(struct exchange *e)
 {
     struct server *server = e->server;
     struct item_event event = {.kind = ITEM_EVENT_LOST, .http = e->status};
     if (e->serial != server->session.serial || server->session.state != SESSION_OPEN)
         return event; /* the task belongs to a session that is gone */
+    submit_form_accepted(e);
     event.kind = ITEM_EVENT_ACCEPTED;
     event.session_id = arena_intern(server->arena, server->session_id);
     event.task_id = arena_str(server->arena, e->tasks[0].id);
@@ -143,7 +188,9 @@ static struct item_event submit_event(struct exchange *e, const struct fault_dec
         event.wait_ms = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : 0;
         break;
     case FAULT_ITEM_FAIL:
-        event.kind = ITEM_EVENT_REFUSED;
+        event.kind = submit_form_refused(e) ? ITEM_EVENT_FORM : ITEM_EVENT_REFUSED;
+        event.form = e->form;
+        event.no_more = e->run->no_more != ITEM_OK;
         event.error = e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_REFUSED;
         event.message = exchange_text(e, e->run->plan->arena);
         break;

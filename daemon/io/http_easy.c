@@ -47,11 +47,11 @@ static int header_without(struct curl_slist **list, const char *name_colon)
     return 0;
 }
 
-static int header_list(const struct http_curl *http, const char *token, bool body, struct curl_slist **list)
+static int header_list(const char *media_type, const char *token, bool body, struct curl_slist **list)
 {
-    int r = header_add(list, "Accept", http->media_type);
+    int r = header_add(list, "Accept", media_type);
     if (r == 0 && body)
-        r = header_add(list, "Content-Type", http->media_type);
+        r = header_add(list, "Content-Type", media_type);
     else if (r == 0)
         r = header_without(list, "Content-Type:"); /* curl gives every POST a form's type */
     if (r == 0)
@@ -61,28 +61,32 @@ static int header_list(const struct http_curl *http, const char *token, bool bod
     return r;
 }
 
-static struct header_set *header_set_new(const struct http_curl *http, const char *token)
+static struct header_set *header_set_new(const char *media_type, const char *token)
 {
     struct header_set *set = calloc(1, sizeof(*set));
     if (!set)
         return NULL;
     set->users = 1;
+    set->media_type = media_type;
     set->token = token ? strdup(token) : NULL;
-    if ((token && !set->token) || header_list(http, token, false, &set->plain) < 0 ||
-        header_list(http, token, true, &set->with_body) < 0) {
+    if ((token && !set->token) || header_list(media_type, token, false, &set->plain) < 0 ||
+        header_list(media_type, token, true, &set->with_body) < 0) {
         header_set_release(set);
         return NULL;
     }
     return set;
 }
 
-/* The lines for this token; made anew only when it changes. */
-static struct header_set *header_set_for(struct http_curl *http, const char *token)
+/* The lines for this token and media type; made anew only when one of them changes. */
+static struct header_set *header_set_for(struct http_curl *http, const char *media_type, const char *token)
 {
     const char *have = http->headers ? http->headers->token : NULL;
-    bool same = http->headers && (have == token || (have && token && strcmp(have, token) == 0));
+    if (!media_type)
+        media_type = http->media_type;
+    bool same = http->headers && strcmp(http->headers->media_type, media_type) == 0 &&
+                (have == token || (have && token && strcmp(have, token) == 0));
     if (!same) {
-        struct header_set *set = header_set_new(http, token);
+        struct header_set *set = header_set_new(media_type, token);
         if (!set)
             return NULL;
         header_set_release(http->headers);
@@ -248,7 +252,7 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
     t->sent = t->received = t->header_bytes = 0;
     t->too_large = t->aborted = false;
     t->error[0] = '\0';
-    t->headers = header_set_for(t->http, request->logon ? NULL : request->session);
+    t->headers = header_set_for(t->http, request->media_type, request->logon ? NULL : request->session);
     if (!t->headers || curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)
         return -ENOMEM;
     set_method(t, request);

@@ -9,9 +9,10 @@
 
 #define HEADERS_MAX ((size_t)64 * 1024)
 
-/* Header lines for one session token; kept until no request uses them. */
+/* Header lines for one session token and media type; kept until no request uses them. */
 struct header_set {
     char *token; /* NULL: without a session */
+    const char *media_type;
     struct curl_slist *plain, *with_body;
     unsigned users;
 };
@@ -44,7 +45,7 @@ struct http_curl {
     const struct server_settings *settings;
     const char *media_type;
     char *password;
-    struct header_set *headers; /* of the present token */
+    struct header_set *headers; /* the last ones */
     struct transfer *free_, *active, *ended;
     struct sock *socks; /* http_socket.c */
     unsigned long connections;

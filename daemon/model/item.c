@@ -170,7 +170,11 @@ static bool step_submitting(const struct step *s)
         uint64_t wait = retry_wait(s->policy, 1, s->rng);
         return step_not_tried(s, e->wait_ms > wait ? e->wait_ms : wait);
     }
-    if (e->kind == ITEM_EVENT_REFUSED)
+    if (e->kind == ITEM_EVENT_FORM && step_may_retry(s)) { /* a try like any other: stored, then sent */
+        s->next->forms |= 1u << e->form;
+        return step_requeue(s, 0);
+    }
+    if (e->kind == ITEM_EVENT_REFUSED || e->kind == ITEM_EVENT_FORM)
         return step_end_badly(s, ITEM_FAILED, e->error);
     if (e->kind == ITEM_EVENT_LOST || e->kind == ITEM_EVENT_TASK_GONE) {
         s->next->http = e->http;
@@ -236,6 +240,7 @@ static bool step_retry(const struct step *s)
         return step_enter(s, ITEM_IN_DOUBT);
     next->started_ms = 0;
     next->never_again = false;
+    next->forms = 0;
     return step_requeue(s, 0);
 }
 

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/instant.h"
+#include "model/form.h"
 #include "model/kind.h"
 
 enum item_state {
@@ -95,6 +96,7 @@ struct item {
     /* of this process only, monotonic milliseconds */
     uint64_t since_ms; /* when it entered its state */
     uint64_t due_ms;   /* QUEUED: not before */
+    unsigned forms;    /* a bit for each clone_form in which its request was refused */
 };
 
 const char *item_state_name(enum item_state state);  /* the machine's own words */
@@ -112,6 +114,7 @@ enum item_event_kind {
     ITEM_EVENT_AUTH,        /* 401: not carried out */
     ITEM_EVENT_BUSY,        /* 429: not carried out */
     ITEM_EVENT_REFUSED,     /* other 4xx, 501: final */
+    ITEM_EVENT_FORM,        /* 400: nothing was made, and the request can be written in another form */
     ITEM_EVENT_LOST,        /* outcome unknown */
     ITEM_EVENT_TASK_OK,     /* its task finished well */
     ITEM_EVENT_TASK_FAILED, /* its task finished badly: no clone was made */
@@ -129,13 +132,14 @@ enum item_event_kind {
 
 struct item_event {
     enum item_event_kind kind;
-    enum item_error error;            /* REFUSED, FAIL, CANCEL, UNSETTLED */
-    int http;                         /* REFUSED, LOST: status or 0 */
+    enum item_error error;            /* REFUSED, FORM, FAIL, CANCEL, UNSETTLED */
+    int http;                         /* REFUSED, FORM, LOST: status or 0 */
     uint64_t wait_ms;                 /* BUSY: Retry-After, or 0 */
+    enum clone_form form;             /* FORM: the one that was refused */
     const char *session_id, *task_id; /* ACCEPTED */
     const char *job_uid;              /* TASK_OK, FOUND, SKIP; may be NULL for TASK_OK */
     const char *message;              /* in the run's arena, or NULL */
-    bool no_more;                     /* ABSENT, TASK_FAILED: the run sends nothing more (cancelled) */
+    bool no_more;                     /* ABSENT, TASK_FAILED, FORM: the run sends nothing more (cancelled) */
 };
 
 struct retry_policy {

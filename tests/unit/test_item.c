@@ -34,6 +34,7 @@ static const struct {
     {ITEM_SUBMITTING, ITEM_EVENT_AUTH, ITEM_QUEUED},
     {ITEM_SUBMITTING, ITEM_EVENT_BUSY, ITEM_QUEUED},
     {ITEM_SUBMITTING, ITEM_EVENT_REFUSED, ITEM_FAILED},
+    {ITEM_SUBMITTING, ITEM_EVENT_FORM, ITEM_QUEUED},
     {ITEM_SUBMITTING, ITEM_EVENT_LOST, ITEM_IN_DOUBT},
     {ITEM_SUBMITTING, ITEM_EVENT_TASK_GONE, ITEM_IN_DOUBT},
     {ITEM_RUNNING, ITEM_EVENT_TASK_OK, ITEM_SUCCEEDED},
@@ -86,6 +87,52 @@ static void attempts_count_what_may_have_arrived(void **state)
     assert_int_equal(item.attempts, 1);
     assert_int_equal(item.state, ITEM_QUEUED);
     assert_true(item.due_ms > 1000);
+}
+
+/* A refused form is a try that counts; the next is stored as SUBMITTING before it may leave. */
+static void another_form_is_another_try(void **state)
+{
+    bool changed;
+    (void)state;
+    const struct item_event submit = {.kind = ITEM_EVENT_SUBMIT};
+    struct item_event refused = {
+        .kind = ITEM_EVENT_FORM, .form = CLONE_FORM_EXAMPLE, .error = ITEM_E_REFUSED, .http = 400};
+    struct item item = {.state = ITEM_QUEUED};
+    item = step(item, submit, &changed);
+    item = step(item, refused, &changed);
+    assert_int_equal(item.state, ITEM_QUEUED);
+    assert_int_equal(item.attempts, 1);
+    assert_int_equal(item.forms, 1u << CLONE_FORM_EXAMPLE);
+    assert_int_equal(item.due_ms, 1000); /* at once */
+    item = step(item, submit, &changed);
+    refused.form = CLONE_FORM_TABLE;
+    item = step(item, refused, &changed);
+    assert_int_equal(item.state, ITEM_QUEUED);
+    assert_int_equal(item.forms, 1u << CLONE_FORM_EXAMPLE | 1u << CLONE_FORM_TABLE);
+    item = step(item, submit, &changed);
+    assert_int_equal(item.attempts, 3);
+    refused.form = CLONE_FORM_JSON; /* the policy's last try */
+    refused.message = "no";
+    item = step(item, refused, &changed);
+    assert_int_equal(item.state, ITEM_FAILED);
+    assert_int_equal(item.error, ITEM_E_REFUSED);
+    assert_int_equal(item.http, 400);
+    assert_string_equal(item.message, "no");
+    assert_int_equal(item.attempts, 3);
+    item = step(item, (struct item_event){.kind = ITEM_EVENT_RETRY}, &changed); /* all anew */
+    assert_int_equal(item.state, ITEM_QUEUED);
+    assert_int_equal(item.forms, 0);
+}
+
+static void no_other_form_when_nothing_more_is_sent(void **state)
+{
+    bool changed;
+    (void)state;
+    struct item item = {.state = ITEM_SUBMITTING, .attempts = 1};
+    const struct item_event refused = {.kind = ITEM_EVENT_FORM, .error = ITEM_E_REFUSED, .no_more = true};
+    assert_int_equal(step(item, refused, &changed).state, ITEM_FAILED);
+    item.never_again = true;
+    assert_int_equal(step(item, (struct item_event){.kind = ITEM_EVENT_FORM}, &changed).state, ITEM_FAILED);
 }
 
 static void the_last_try_fails(void **state)
@@ -167,6 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair),
         cmocka_unit_test(attempts_count_what_may_have_arrived),
+        cmocka_unit_test(another_form_is_another_try),
+        cmocka_unit_test(no_other_form_when_nothing_more_is_sent),
         cmocka_unit_test(the_last_try_fails),
         cmocka_unit_test(a_late_task_is_never_sent_again),
         cmocka_unit_test(cancelled_doubt_is_not_sent_again),
