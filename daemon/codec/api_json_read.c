@@ -247,7 +247,7 @@ static int element_read(struct api_json_reading *r, enum api_json_key list, cons
 
 /* ---- the document ---- */
 
-/* Elements are told already: what is left of a list is null, an empty array or what wraps one. */
+/* Elements are told already: what is left of a list is null, an empty array or object, or what wraps one. */
 static int list_check(const json_t *value, enum api_json_key list)
 {
     if (!value || json_is_null(value) || json_is_array(value))
@@ -258,11 +258,10 @@ static int list_check(const json_t *value, enum api_json_key list)
     int r = 0;
     for (void *i = json_object_iter(own); i && r == 0; i = json_object_iter_next(own, i)) {
         const char *name = json_object_iter_key(i);
-        bool singular = api_json_key_singular(list, name, strlen(name));
-        const json_t *inner = json_object_iter_value(i);
-        bool told = singular && json_is_object(inner); /* the only element, without an array */
-        if (!told && (singular || api_json_key_of(name, strlen(name)) == list))
-            r = list_check(inner, list);
+        bool wraps =
+            api_json_key_singular(list, name, strlen(name)) || api_json_key_of(name, strlen(name)) == list;
+        if (wraps)
+            r = list_check(json_object_iter_value(i), list);
     }
     return r;
 }

@@ -127,7 +127,8 @@ class Sim:
 class Bench:
     """A folder with settings, a plan and a state directory, and its emsim."""
 
-    def __init__(self, sim=True, inventory=None, arguments=()):
+    def __init__(self, sim=True, inventory=None, arguments=(), server=None):
+        self.server = server or {}
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="jobclone-e2e-"))
         self.config = self.folder / "jobcloned.yaml"
         self.plan_file = self.folder / "plan.yaml"
@@ -170,6 +171,7 @@ class Bench:
             "poll": {"interval": "50ms", "max": "1s"},
             "settle": "3s",
         }
+        keys.update(self.server)
         keys.update(server)
         self.config.write_text(json.dumps({"version": 1, "servers": {"prod": keys}}, indent=1), encoding="utf-8")
 
@@ -254,13 +256,17 @@ class Bench:
 class BenchCase(unittest.TestCase):
     """A test with a bench of its own (emsim and all)."""
 
+    server = {}  # keys of the server's settings
+    arguments = ()  # of emsim
+
     def setUp(self):
         missing = [name for name in ("jobcloned", "emsim") if not (BIN / name).exists()]
         if missing:
             self.fail(f"{', '.join(missing)} not in {BIN}: build first")
 
     def bench(self, **keywords):
-        bench = Bench(**keywords)
+        keywords.setdefault("arguments", self.arguments)
+        bench = Bench(server=self.server, **keywords)
         self.addCleanup(bench.close)
         return bench
 
