@@ -105,3 +105,13 @@ void table_remove(struct table *table, const char *key)
         table->live--;
     }
 }
+
+const char *table_next(const struct table *table, size_t *cursor)
+{
+    while (*cursor < table->size) {
+        const char *key = table->entries[(*cursor)++].key;
+        if (key && key != TOMBSTONE)
+            return key;
+    }
+    return NULL;
+}

@@ -26,3 +26,6 @@ const char *table_key(const struct table *table, const char *key);
 
 /* Forgets a key; no effect when it is absent. */
 void table_remove(struct table *table, const char *key);
+
+/* The keys one by one, in no order: begins with *cursor 0, ends with NULL. No key may be added meanwhile. */
+const char *table_next(const struct table *table, size_t *cursor);

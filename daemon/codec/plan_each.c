@@ -52,6 +52,14 @@ static void say_unreadable(struct plan_decoder *decoder, const struct yaml_node 
     else if (r == -EXDEV || r == -ELOOP)
         yaml_say(decoder->diag, node, "\"%s\" leads out of the plan's folder; put the file itself there",
                  path);
+    else if (r == -EPERM)
+        yaml_say(decoder->diag, node,
+                 "\"%s\" belongs neither to the plan's owner nor to root; put a file of your own there",
+                 path);
+    else if (r == -EMLINK)
+        yaml_say(decoder->diag, node,
+                 "\"%s\" has several names (hard links), so that others may change it; put a copy there",
+                 path);
     else
         yaml_say(decoder->diag, node, "\"%s\" cannot be read: %s; put a readable file there", path,
                  strerror(-r));

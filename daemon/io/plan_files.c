@@ -96,13 +96,18 @@ int plan_files_keep_csv(struct plan_files *files, const char *path, struct buf *
     return 0;
 }
 
+static int open_csv(const struct plan_files *files, const char *path)
+{
+    if (files->open_csv)
+        return files->open_csv(path, files->open_csv_data);
+    _cleanup_(read_file_close) int folder = open_folder(files->path);
+    return folder < 0 ? folder : open_beneath(folder, path);
+}
+
 static int read_new(struct plan_files *files, const char *path)
 {
     _cleanup_(buf_done) struct buf bytes = BUF_INIT(files->plan_bytes);
-    _cleanup_(read_file_close) int folder = open_folder(files->path);
-    if (folder < 0)
-        return folder;
-    _cleanup_(read_file_close) int fd = open_beneath(folder, path);
+    _cleanup_(read_file_close) int fd = open_csv(files, path);
     int r = fd < 0 ? fd : read_file(fd, &bytes);
     return r < 0 ? r : plan_files_keep_csv(files, path, &bytes);
 }
