@@ -508,11 +508,11 @@ void bind_waiting(struct run *run)
 }
 
 /* The server refuses to list jobs or repositories: nothing can be resolved. */
-void resolve_refused(struct run *run, const struct exchange *e)
+void resolve_refused(struct run *run, const struct exchange *e, const char *why)
 {
     struct problem p = {.text = BUF_INIT(4096), .http = e->status};
     p.error = e->status == 403 ? ITEM_E_ACCESS_DENIED : ITEM_E_LOOKUP;
-    buf_printf(&p.text, "the server refuses to list its jobs: %s", exchange_text(e, e->arena));
+    buf_printf(&p.text, "the server does not list its jobs and repositories: %s", why);
     if (e->status == 403)
         buf_add_str(&p.text, "; the account needs the role Portal Administrator");
     for (uint32_t i = 0; i < run->n; i++)

@@ -6,24 +6,28 @@
 
 #include "engine/parts.h"
 
-static void *grow(void *array, size_t n, size_t *size, size_t element)
+/* Makes room for one more element; -ENOMEM too when the answer would take more than SEEN_MAX. */
+static int grow(const struct exchange *e, void **array, size_t n, size_t *size, size_t element)
 {
+    if (arena_size(e->arena) + n * element > SEEN_MAX)
+        return -ENOMEM;
     if (n < *size)
-        return array;
+        return 0;
     size_t more = *size ? *size * 2 : 16;
-    void *next = realloc(array, more * element);
-    if (next)
-        *size = more;
-    return next;
+    void *next = realloc(*array, more * element);
+    if (!next)
+        return -ENOMEM;
+    *array = next;
+    *size = more;
+    return 0;
 }
 
 static int on_task(const struct api_task *task, void *data)
 {
     struct exchange *e = data;
-    struct seen_task *tasks = grow(e->tasks, e->n_tasks, &e->size_tasks, sizeof(*tasks));
-    if (!tasks || arena_size(e->arena) > SEEN_MAX)
-        return -ENOMEM;
-    e->tasks = tasks;
+    int r = grow(e, (void **)&e->tasks, e->n_tasks, &e->size_tasks, sizeof(*e->tasks));
+    if (r < 0)
+        return r;
     bool clone = strcmp(task->operation, "CloneJob") == 0;
     struct seen_task seen = {.id = arena_str(e->arena, task->id),
                              .state = task->state,
@@ -54,10 +58,9 @@ static int on_entity(const struct api_entity *entity, void *data)
     struct exchange *e = data;
     if (!entity_matters(e, entity))
         return 0;
-    struct seen_entity *entities = grow(e->entities, e->n_entities, &e->size_entities, sizeof(*entities));
-    if (!entities || arena_size(e->arena) > SEEN_MAX)
-        return -ENOMEM;
-    e->entities = entities;
+    int r = grow(e, (void **)&e->entities, e->n_entities, &e->size_entities, sizeof(*e->entities));
+    if (r < 0)
+        return r;
     struct seen_entity seen = {.id = arena_str(e->arena, entity->id),
                                .name = arena_str(e->arena, entity->name),
                                .server_id = arena_intern(e->arena, entity->server_id),

@@ -20,7 +20,8 @@
 #define NO_SLOT UINT32_MAX
 #define ANSWER_MAX ((size_t)1 << 20) /* design note 13 */
 #define LIST_MAX ((size_t)256 << 20)
-#define SEEN_MAX ((size_t)64 << 20) /* what may be kept of one answer */
+#define SEEN_MAX ((size_t)12 << 20) /* what may be kept of one answer; tables and growing come on top */
+#define PAGES_MAX 20000             /* of one list; 2 million jobs where the server gives 100 a page */
 #define PAGE_SIZE 500
 
 struct server;
@@ -396,7 +397,7 @@ void resolve_act(struct run *run);
 void resolve_reply(struct run *run, struct exchange *exchange);
 uint64_t resolve_due(const struct run *run);
 void resolve_done(struct run *run);
-void resolve_refused(struct run *run, const struct exchange *exchange);
+void resolve_refused(struct run *run, const struct exchange *exchange, const char *why);
 struct want *resolve_want(const struct run *run, const struct plan_ref *ref, bool job);
 int resolve_name(struct run *run, const char *name);
 int resolve_add_hit(struct run *run, const struct hit *hit);

@@ -13,7 +13,7 @@
 #define NEAR_MAX 200
 #define RESTARTS_MAX 5
 #define PAGES_AT_ONCE 4
-#define PAGES_MAX 1000000
+#define HOLDERS_MAX 1024 /* of one name */
 
 /* ---- what the plan asks for ---- */
 
@@ -60,8 +60,9 @@ int resolve_add_hit(struct run *run, const struct hit *hit)
     uint32_t first = table_get(&run->names, hit->name);
     if (first == TABLE_NONE)
         return 0;
+    unsigned holders = 0;
     for (uint32_t i = first; i; i = run->hits[i - 1].next)
-        if (*hit->job_id && strcmp(run->hits[i - 1].job_id, hit->job_id) == 0)
+        if ((*hit->job_id && strcmp(run->hits[i - 1].job_id, hit->job_id) == 0) || ++holders == HOLDERS_MAX)
             return 0;
     if (run->n_hits == run->size_hits) {
         size_t size = run->size_hits ? run->size_hits * 2 : 16;
@@ -220,7 +221,7 @@ static bool resolve_more_pages(struct run *run, unsigned total)
 {
     if (total <= run->pages && run->page_state)
         return true;
-    uint8_t *state = total <= PAGES_MAX ? realloc(run->page_state, total) : NULL;
+    uint8_t *state = realloc(run->page_state, total);
     if (!state)
         return false;
     memset(state + run->pages, PAGE_UNASKED, total - run->pages);
@@ -242,6 +243,10 @@ static void resolve_page(struct run *run, const struct exchange *e)
             run->ask_ms = run->engine->now.mono_ms + 1000;
             return;
         }
+    }
+    if (total > PAGES_MAX) {
+        resolve_refused(run, e, "the server claims more pages of them than there can be");
+        return;
     }
     if (!resolve_more_pages(run, total)) {
         run->ask_ms = run->engine->now.mono_ms + 1000;
@@ -298,7 +303,7 @@ void resolve_reply(struct run *run, struct exchange *e)
     if (decision->session == FAULT_SESSION_LOST)
         return; /* asked again in the new session */
     if (decision->item == FAULT_ITEM_FAIL && e->kind == EXCHANGE_NAMES) {
-        resolve_refused(run, e);
+        resolve_refused(run, e, exchange_text(e, e->arena));
     } else if (decision->item != FAULT_ITEM_NONE) {
         run->ask_failures = 0;
         if (e->kind == EXCHANGE_SOURCE)

@@ -144,7 +144,8 @@ static void sweep_stranger(struct server *server, const struct seen_entity *job)
 {
     struct buf key = BUF_INIT(64 * 1024);
     buf_printf(&key, "%s\n%s", job->server_id, job->name);
-    const char *copy = arena_str(server->sweep.arena, buf_str(&key));
+    bool known = table_key(&server->sweep.strangers, buf_str(&key)) != NULL;
+    const char *copy = known ? NULL : arena_str(server->sweep.arena, buf_str(&key));
     if (copy)
         table_put(&server->sweep.strangers, copy, 1);
     buf_done(&key);
@@ -190,7 +191,8 @@ static void sweep_next(struct server *server, const struct api_paging *paging)
     if (sweep->page == 1)
         sweep->jobs = paging->given ? (size_t)paging->pages * paging->page_size : 0;
     if (paging->given && (paging->has_next || sweep->page < paging->pages)) {
-        sweep->page++;
+        if (++sweep->page > PAGES_MAX)
+            sweep_stop(server); /* a list without an end says nothing */
         return;
     }
     if (sweep->proof && sweep->pass == 1 && sweep->page > 1) {
