@@ -10,8 +10,11 @@
 #include "codec/api_xml_read.h"
 #include "codec/api_xml_write.h"
 
-#define PIECE ((size_t)16 * 1024)        /* for the parser at a time, so that an error ends the work soon */
-#define PENDING_MAX ((size_t)512 * 1024) /* most bytes that the parser may hold before it says something */
+#define PIECE ((size_t)16 * 1024)       /* for the parser at a time, so that an error ends the work soon */
+#define PENDING_MAX ((size_t)96 * 1024) /* most bytes that the parser may hold before it says something */
+/* libxml2 takes time in the square of these; no real answer has a tenth of them. */
+#define ATTRIBUTES_MAX 64 /* and namespaces of one element */
+#define NAMES_MAX 4096    /* different names in one document */
 
 #if LIBXML_VERSION >= 21200
 #define PROBLEM const xmlError *
@@ -35,8 +38,13 @@ static void on_start(void *data, const xmlChar *local, const xmlChar *prefix, co
                      const xmlChar **attributes)
 {
     struct api_reader *r = data;
-    (void)prefix, (void)n_namespaces, (void)namespaces, (void)n_defaulted;
+    (void)prefix, (void)namespaces, (void)n_defaulted;
     r->pending = 0;
+    if (n_attributes > ATTRIBUTES_MAX || n_namespaces > ATTRIBUTES_MAX) {
+        api_xml_reading_fail(&r->reading, -EBADMSG);
+        xmlStopParser(r->parser);
+        return;
+    }
     struct api_xml_attrs attrs = {attributes, n_attributes};
     api_xml_reading_start(&r->reading, (const char *)local, (const char *)uri, &attrs);
 }
@@ -114,7 +122,7 @@ static int parser_feed(struct api_reader *r, const char *data, size_t len, bool 
     xmlParseChunk(r->parser, data, (int)len, last);
     if (r->parser->errNo == XML_ERR_NO_MEMORY)
         return api_xml_reading_fail(&r->reading, -ENOMEM);
-    if (!r->parser->wellFormed || !r->parser->nsWellFormed)
+    if (!r->parser->wellFormed || !r->parser->nsWellFormed || xmlDictSize(r->parser->dict) > NAMES_MAX)
         return api_xml_reading_fail(&r->reading, -EBADMSG);
     return r->reading.error;
 }

@@ -10,6 +10,8 @@
 #include "base/text.h"
 
 #define COLUMNS_MAX 256
+#define CELL_BLOCK \
+    (64 * 1024) /* libcsv's room for a cell grows by so much; its own 128 makes a long one slow */
 
 struct reader {
     struct csv_parser parser;
@@ -217,6 +219,7 @@ int plan_csv_read(struct bytes text, const char *file, char delimiter, size_t ro
     r->diag = diag;
     r->file = file;
     r->rows_max = rows_max;
+    csv_set_blk_size(&r->parser, CELL_BLOCK);
     csv_set_delim(&r->parser, (unsigned char)delimiter);
     csv_set_space_func(&r->parser, never_space);
     if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)

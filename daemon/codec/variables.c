@@ -13,6 +13,7 @@
 #define DATE_MAX 64
 #define NAME_MAX_BYTES 256
 #define DIGITS_MAX 18
+#define TEMPLATE_BYTES (64 * 1024)
 
 enum part_kind { PART_TEXT, PART_COLUMN, PART_INDEX, PART_SOURCE };
 
@@ -193,6 +194,10 @@ int template_compile(const struct yaml_node *scalar, const struct scope *scope, 
         .node = &place, .scope = scope, .arena = arena, .diag = diag, .template = ret, .tail = &ret->first};
     const char *at = scalar->text;
     int r = 0;
+    if (strlen(at) > TEMPLATE_BYTES) {
+        yaml_say(diag, scalar, "the text is longer than %d bytes; shorten it", TEMPLATE_BYTES);
+        return -EINVAL;
+    }
     while (*at && r == 0) {
         const char *from = at;
         if (strncmp(at, "$${", 3) == 0) {

@@ -5,9 +5,12 @@
 #include <yaml.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 #include "base/diag.h"
 #include "base/table.h"
 #include "base/text.h"
+
+#define DIRECTIVES_MAX 8
 
 /* A sequence or mapping that is still open. */
 struct frame {
@@ -282,9 +285,38 @@ static int on_event(struct reader *r, const yaml_event_t *event)
     return 0;
 }
 
+/* True when a line begins at this byte: YAML 1.1 knows more line ends than one. */
+static bool begins_line(struct bytes text, size_t at)
+{
+    static const char *const ends[] = {"\n", "\r", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        size_t len = strlen(ends[i]);
+        if (at >= len && memcmp(text.data + at - len, ends[i], len) == 0)
+            return true;
+    }
+    return at == 0;
+}
+
+/* Lines that begin with %. libyaml reads all of a document in one go and compares
+ * each %TAG with all before it: a file of them would keep it busy for hours. */
+static int check_directives(struct reader *r)
+{
+    unsigned directives = 0;
+    const char *at = r->text.data, *end = at + r->text.len;
+    for (; (at = memchr(at, '%', (size_t)(end - at))); at++) {
+        size_t offset = (size_t)(at - r->text.data);
+        if (!begins_line(r->text, offset) || ++directives <= DIRECTIVES_MAX)
+            continue;
+        say(r, mark_of_offset(r->text, offset), "too many directives (lines that begin with %); remove them");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int read_events(struct reader *r)
 {
-    for (bool ended = false; !ended;) {
+    /* when nobody will read more messages, more of the file is not worth its memory */
+    for (bool ended = false; !ended && r->diag->count <= DIAG_MESSAGES_MAX;) {
         yaml_event_t event;
         if (!yaml_parser_parse(&r->parser, &event))
             return syntax_error(r);
@@ -299,11 +331,14 @@ static int read_events(struct reader *r)
 
 static int read_text(struct reader *r)
 {
+    int e = check_directives(r);
+    if (e < 0)
+        return e;
     if (!yaml_parser_initialize(&r->parser))
         return -ENOMEM;
     yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text.data, r->text.len);
-    int e = read_events(r);
+    e = read_events(r);
     while (r->depth > 0)
         on_close(r);
     yaml_parser_delete(&r->parser);

@@ -192,6 +192,32 @@ static void limits_hold_exactly(void **state)
     assert_int_equal(read_long("<Tasks" NS ">", "<x/>\n", 200000, "</Tasks>"), 0);
 }
 
+/* Elements with `n` attributes, or `n` elements of as many names. */
+static int read_many(const char *unit, unsigned n, const char *before, const char *after)
+{
+    struct buf text = BUF_INIT(1024 * 1024), out = BUF_INIT(1024 * 1024);
+    buf_add_str(&text, before);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(
+            buf_printf(&text, "%.*s%u%s", (int)strcspn(unit, "*"), unit, i, strchr(unit, '*') + 1), 0);
+    buf_add_str(&text, after);
+    int r = read_pieces((struct bytes){text.data, text.len}, 16384, 0, &out);
+    buf_done(&text);
+    buf_done(&out);
+    return r;
+}
+
+static void what_takes_square_time_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(read_many(" a*=''", 64, "<Tasks" NS "><x", "/></Tasks>"), 0);
+    assert_int_equal(read_many(" a*=''", 65, "<Tasks" NS "><x", "/></Tasks>"), -EBADMSG);
+    assert_int_equal(read_many(" xmlns:a*='b'", 64, "<Tasks" NS "><x", "/></Tasks>"), 0);
+    assert_int_equal(read_many(" xmlns:a*='b'", 65, "<Tasks" NS "><x", "/></Tasks>"), -EBADMSG);
+    assert_int_equal(read_many("<a*/>", 4000, "<Tasks" NS ">", "</Tasks>"), 0);
+    assert_int_equal(read_many("<a*/>", 5000, "<Tasks" NS ">", "</Tasks>"), -EBADMSG);
+}
+
 /* ---- handlers and life ---- */
 
 static int stop_at_second(const struct api_task *task, void *data)
@@ -293,10 +319,15 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "--dump") == 0)
         return dump_file(argv[2]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_give_their_dumps),       cmocka_unit_test(cut_files_are_refused),
-        cmocka_unit_test(bad_inputs_are_refused),       cmocka_unit_test(limits_hold_exactly),
-        cmocka_unit_test(handler_stops_the_reading),    cmocka_unit_test(tasks_are_told_at_once),
-        cmocka_unit_test(readers_may_have_no_handlers), cmocka_unit_test(nothing_is_an_empty_document),
+        cmocka_unit_test(files_give_their_dumps),
+        cmocka_unit_test(cut_files_are_refused),
+        cmocka_unit_test(bad_inputs_are_refused),
+        cmocka_unit_test(limits_hold_exactly),
+        cmocka_unit_test(what_takes_square_time_is_refused),
+        cmocka_unit_test(handler_stops_the_reading),
+        cmocka_unit_test(tasks_are_told_at_once),
+        cmocka_unit_test(readers_may_have_no_handlers),
+        cmocka_unit_test(nothing_is_an_empty_document),
         cmocka_unit_test(damage_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
