@@ -1,9 +1,34 @@
 #include "model/schedule.h"
 
+#include <errno.h>
+
+#include "base/arena.h"
 #include "base/rng.h"
 
 #define LATE_MS INT64_C(60000)
 #define WRONG_MS INT64_C(86400000) /* nobody sets a good clock back this far */
+
+static int copy_calendar(const struct schedule_calendar *from, struct arena *arena,
+                         struct schedule_calendar *ret)
+{
+    *ret = (struct schedule_calendar){.text = arena_str(arena, from->text),
+                                      .expression = arena_str(arena, from->expression)};
+    return ret->text && ret->expression ? zone_copy(&from->zone, arena, &ret->zone) : -ENOMEM;
+}
+
+int schedule_copy(const struct schedule *schedule, struct arena *arena, struct schedule *ret)
+{
+    struct schedule copy = *schedule;
+    struct schedule_calendar *calendars = arena_take(arena, (copy.n ? copy.n : 1) * sizeof(*calendars));
+    int r = calendars ? 0 : -ENOMEM;
+    for (size_t i = 0; i < copy.n && r == 0; i++)
+        r = copy_calendar(&schedule->calendars[i], arena, &calendars[i]);
+    if (r < 0)
+        return r;
+    copy.calendars = calendars;
+    *ret = copy;
+    return 0;
+}
 
 int64_t schedule_base(int64_t decided_ms, int64_t now_ms)
 {

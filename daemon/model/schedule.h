@@ -12,6 +12,8 @@
 
 #include "model/zone.h"
 
+struct arena;
+
 #define SCHEDULE_NEVER INT64_MAX
 
 /* What happens when it is due while a run of the plan is under way. */
@@ -31,6 +33,9 @@ struct schedule {
     uint64_t jitter_ms; /* each due time is put off by up to this */
     enum schedule_overlap overlap;
 };
+
+/* A copy with everything it refers to in that arena. 0 or -ENOMEM. */
+int schedule_copy(const struct schedule *schedule, struct arena *arena, struct schedule *ret);
 
 /* From which moment on due times are to be looked for. `decided_ms`: the last due time that was
  * decided, 0 for a plan that is new. It is trusted unless the clock must have been wrong then. */

@@ -1,7 +1,27 @@
 #include "model/zone.h"
 
+#include <errno.h>
+
+#include "base/arena.h"
+
 static const struct zone_period utc_period = {INT64_MIN, 0, "UTC"};
 const struct zone zone_utc = {"UTC", &utc_period, 1};
+
+int zone_copy(const struct zone *zone, struct arena *arena, struct zone *ret)
+{
+    struct zone_period *periods = arena_take(arena, zone->n * sizeof(*periods));
+    const char *name = arena_str(arena, zone->name);
+    if (!periods || !name)
+        return -ENOMEM;
+    for (size_t i = 0; i < zone->n; i++) {
+        periods[i] = zone->periods[i];
+        periods[i].name = arena_intern(arena, zone->periods[i].name);
+        if (!periods[i].name)
+            return -ENOMEM;
+    }
+    *ret = (struct zone){name, periods, zone->n};
+    return 0;
+}
 
 static const struct zone_period *period_at(const struct zone *zone, int64_t wall_ms)
 {

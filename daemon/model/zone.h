@@ -24,6 +24,11 @@ struct zone {
 
 extern const struct zone zone_utc;
 
+struct arena;
+
+/* A copy with everything it refers to in that arena. 0 or -ENOMEM. */
+int zone_copy(const struct zone *zone, struct arena *arena, struct zone *ret);
+
 /* What the clock shows at that moment. */
 int64_t zone_local(const struct zone *zone, int64_t wall_ms);
 
