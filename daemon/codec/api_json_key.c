@@ -5,50 +5,51 @@
 
 struct key {
     const char *name;
+    size_t len;
     const char *singular; /* of a list, or NULL */
 };
 
-static const struct key keys[KEY_COUNT] = {
-    [KEY_OTHER] = {"", NULL},
-    [KEY_BACKUP_SERVERS] = {"BackupServers", "BackupServer"},
-    [KEY_DESCRIPTION] = {"Description", NULL},
-    [KEY_ENTITIES] = {"Entities", NULL},
-    [KEY_HREF] = {"Href", NULL},
-    [KEY_JOBS] = {"Jobs", "Job"},
-    [KEY_JOB_TYPE] = {"JobType", NULL},
-    [KEY_LINKS] = {"Links", "Link"},
-    [KEY_LOGON_SESSIONS] = {"LogonSessions", "LogonSession"},
-    [KEY_MESSAGE] = {"Message", NULL},
-    [KEY_NAME] = {"Name", NULL},
-    [KEY_OPERATION] = {"Operation", NULL},
-    [KEY_PAGES_COUNT] = {"PagesCount", NULL},
-    [KEY_PAGE_NUM] = {"PageNum", NULL},
-    [KEY_PAGE_SIZE] = {"PageSize", NULL},
-    [KEY_PAGING_INFO] = {"PagingInfo", NULL},
-    [KEY_REFS] = {"Refs", "Ref"},
-    [KEY_REL] = {"Rel", NULL},
-    [KEY_REPOSITORIES] = {"Repositories", "Repository"},
-    [KEY_RESOURCES] = {"Resources", NULL},
-    [KEY_RESULT] = {"Result", NULL},
-    [KEY_SESSION_ID] = {"SessionId", NULL},
-    [KEY_STATE] = {"State", NULL},
-    [KEY_STATUS_CODE] = {"StatusCode", NULL},
-    [KEY_SUCCESS] = {"Success", NULL},
-    [KEY_TASKS] = {"Tasks", "Task"},
-    [KEY_TASK_ID] = {"TaskId", NULL},
-    [KEY_TYPE] = {"Type", NULL},
-    [KEY_UID] = {"UID", NULL},
-};
+#define KEY(text, list_of)              \
+    {                                   \
+        text, sizeof(text) - 1, list_of \
+    }
 
-static bool same(const char *name, const char *text, size_t len)
-{
-    return strncasecmp(name, text, len) == 0 && strlen(name) == len;
-}
+static const struct key keys[KEY_COUNT] = {
+    [KEY_OTHER] = KEY("", NULL),
+    [KEY_BACKUP_SERVERS] = KEY("BackupServers", "BackupServer"),
+    [KEY_DESCRIPTION] = KEY("Description", NULL),
+    [KEY_ENTITIES] = KEY("Entities", NULL),
+    [KEY_HREF] = KEY("Href", NULL),
+    [KEY_JOBS] = KEY("Jobs", "Job"),
+    [KEY_JOB_TYPE] = KEY("JobType", NULL),
+    [KEY_LINKS] = KEY("Links", "Link"),
+    [KEY_LOGON_SESSIONS] = KEY("LogonSessions", "LogonSession"),
+    [KEY_MESSAGE] = KEY("Message", NULL),
+    [KEY_NAME] = KEY("Name", NULL),
+    [KEY_OPERATION] = KEY("Operation", NULL),
+    [KEY_PAGES_COUNT] = KEY("PagesCount", NULL),
+    [KEY_PAGE_NUM] = KEY("PageNum", NULL),
+    [KEY_PAGE_SIZE] = KEY("PageSize", NULL),
+    [KEY_PAGING_INFO] = KEY("PagingInfo", NULL),
+    [KEY_REFS] = KEY("Refs", "Ref"),
+    [KEY_REL] = KEY("Rel", NULL),
+    [KEY_REPOSITORIES] = KEY("Repositories", "Repository"),
+    [KEY_RESOURCES] = KEY("Resources", NULL),
+    [KEY_RESULT] = KEY("Result", NULL),
+    [KEY_SESSION_ID] = KEY("SessionId", NULL),
+    [KEY_STATE] = KEY("State", NULL),
+    [KEY_STATUS_CODE] = KEY("StatusCode", NULL),
+    [KEY_SUCCESS] = KEY("Success", NULL),
+    [KEY_TASKS] = KEY("Tasks", "Task"),
+    [KEY_TASK_ID] = KEY("TaskId", NULL),
+    [KEY_TYPE] = KEY("Type", NULL),
+    [KEY_UID] = KEY("UID", NULL),
+};
 
 enum api_json_key api_json_key_of(const char *text, size_t len)
 {
     for (int i = KEY_OTHER + 1; i < KEY_COUNT; i++)
-        if (same(keys[i].name, text, len))
+        if (keys[i].len == len && strncasecmp(keys[i].name, text, len) == 0)
             return (enum api_json_key)i;
     return KEY_OTHER;
 }
@@ -60,5 +61,6 @@ bool api_json_key_lists(enum api_json_key key)
 
 bool api_json_key_singular(enum api_json_key list, const char *text, size_t len)
 {
-    return keys[list].singular && same(keys[list].singular, text, len);
+    const char *singular = keys[list].singular;
+    return singular && strlen(singular) == len && strncasecmp(singular, text, len) == 0;
 }

@@ -205,11 +205,21 @@ static void lines_of_each_method(void **state)
     has(counts.last, "POST /api/ok HTTP/1.1\r\n");
     has(counts.last, "\r\nContent-Length: 0\r\n");
     has_not(counts.last, "\r\nContent-Type");
+    struct call json = {
+        .request = {HTTP_POST, "/api/ok", .session = "abc", .media_type = "application/json"}};
+    json.request.body = (struct bytes){"{}", 2}; /* one request in another format, then as before */
+    begin(&b, &json);
+    run(&b);
+    counts = tls_server_counts(b.server);
+    has(counts.last, "\r\nAccept: application/json\r\n");
+    has(counts.last, "\r\nContent-Type: application/json\r\n");
+    has_not(counts.last, "xml");
     struct call c = {.request = {.method = HTTP_DELETE, .path = "/api/x", .session = "abc"}};
     begin(&b, &c);
     run(&b);
     counts = tls_server_counts(b.server);
     has(counts.last, "DELETE /api/x HTTP/1.1\r\n");
+    has(counts.last, "\r\nAccept: application/xml\r\n");
     get(&b, "/api/ok");
     counts = tls_server_counts(b.server);
     has(counts.last, "GET /api/ok HTTP/1.1\r\n");
