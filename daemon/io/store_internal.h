@@ -15,7 +15,8 @@ struct store_sqlite {
     uv_loop_t *loop;
     sqlite3 *db;
     int lock; /* held as long as the store is open */
-    sqlite3_stmt *put_item, *put_history, *put_run, *put_totals, *put_due_state;
+    sqlite3_stmt *put_item, *put_history, *put_run, *put_totals, *put_due_state, *insert_run, *insert_file,
+        *put_filed;
     struct store_jobs jobs;
     /* the engine's batch under way */
     bool committing;
@@ -37,7 +38,8 @@ int store_begin(struct store_sqlite *store);
 int store_end(struct store_sqlite *store, int error);
 
 /* Parts of a transaction that is open. */
-extern const char store_run_sql[], store_totals_sql[], store_due_state_sql[];
+extern const char store_run_sql[], store_totals_sql[], store_due_state_sql[], store_insert_run_sql[],
+    store_insert_file_sql[], store_filed_sql[];
 int store_insert_run(struct store_sqlite *store, const struct store_run *run);
 int store_write_run(struct store_sqlite *store, const char *run_id, enum run_state state, enum run_wish wish,
                     int64_t finished_ms);

@@ -65,41 +65,35 @@ static int bind_run(sqlite3_stmt *stmt, const struct store_run *run)
     return r;
 }
 
+const char store_insert_run_sql[] =
+    "INSERT INTO runs (id, plan, file, server, hash, filed, state, wish, origin, accepted_ms, started_ms,"
+    " finished_ms, due_ms, items, drop_dev, drop_inode, drop_size, drop_mtime_ns, owner)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+
+const char store_insert_file_sql[] =
+    "INSERT INTO plan_files (run, position, path, bytes) VALUES (?1, ?2, ?3, ?4)";
+
+const char store_filed_sql[] = "UPDATE runs SET filed = ?2 WHERE id = ?1";
+
 static int insert_row(struct store_sqlite *store, const struct store_run *run)
 {
-    sqlite3_stmt *stmt = NULL;
-    int r = store_prepare(
-        store->db,
-        "INSERT INTO runs (id, plan, file, server, hash, filed, state, wish, origin, accepted_ms, started_ms,"
-        " finished_ms, due_ms, items, drop_dev, drop_inode, drop_size, drop_mtime_ns, owner)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
-        &stmt);
-    if (r == 0)
-        r = bind_run(stmt, run);
-    if (r == 0)
-        r = store_run(store->db, stmt);
-    sqlite3_finalize(stmt);
-    return r;
+    int r = bind_run(store->insert_run, run);
+    return r < 0 ? r : store_run(store->db, store->insert_run);
 }
 
 static int insert_file(struct store_sqlite *store, sqlite3_int64 run, size_t position, const char *path,
                        const struct buf *bytes)
 {
-    sqlite3_stmt *stmt = NULL;
-    int r = store_prepare(
-        store->db, "INSERT INTO plan_files (run, position, path, bytes) VALUES (?1, ?2, ?3, ?4)", &stmt);
-    if (r == 0)
-        r = store_bind_text(stmt, 3, path);
-    if (r == 0) {
-        int rc = sqlite3_bind_int64(stmt, 1, run);
-        if (rc == SQLITE_OK)
-            rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)position);
-        if (rc == SQLITE_OK) /* an empty file is empty bytes, not null */
-            rc = sqlite3_bind_blob64(stmt, 4, buf_str(bytes), bytes->len, SQLITE_STATIC);
-        r = rc == SQLITE_OK ? store_run(store->db, stmt) : store_errno(store->db, rc);
-    }
-    sqlite3_finalize(stmt);
-    return r;
+    sqlite3_stmt *stmt = store->insert_file;
+    int r = store_bind_text(stmt, 3, path);
+    if (r < 0)
+        return r;
+    int rc = sqlite3_bind_int64(stmt, 1, run);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_int64(stmt, 2, (sqlite3_int64)position);
+    if (rc == SQLITE_OK) /* an empty file is empty bytes, not null */
+        rc = sqlite3_bind_blob64(stmt, 4, buf_str(bytes), bytes->len, SQLITE_STATIC);
+    return rc == SQLITE_OK ? store_run(store->db, stmt) : store_errno(store->db, rc);
 }
 
 int store_insert_run(struct store_sqlite *store, const struct store_run *run)
@@ -125,18 +119,12 @@ int store_sqlite_add_run(struct store_sqlite *store, const struct store_run *run
 
 int store_update_filed(struct store_sqlite *store, const char *run_id, const char *filed)
 {
-    sqlite3_stmt *stmt = NULL;
-    int r = store_prepare(store->db, "UPDATE runs SET filed = ?2 WHERE id = ?1", &stmt);
+    int r = store_bind_text(store->put_filed, 1, run_id);
     if (r == 0)
-        r = store_bind_text(stmt, 1, run_id);
+        r = store_bind_text(store->put_filed, 2, filed);
     if (r == 0)
-        r = store_bind_text(stmt, 2, filed);
-    if (r == 0)
-        r = store_run(store->db, stmt);
-    if (r == 0 && sqlite3_changes(store->db) == 0)
-        r = -ENOENT;
-    sqlite3_finalize(stmt);
-    return r;
+        r = store_run(store->db, store->put_filed);
+    return r == 0 && sqlite3_changes(store->db) == 0 ? -ENOENT : r;
 }
 
 /* The first RUNNING is the start. */

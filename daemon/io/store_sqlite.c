@@ -192,7 +192,10 @@ static int prepare_all(struct store_sqlite *store)
                {store_history_sql, &store->put_history},
                {store_run_sql, &store->put_run},
                {store_totals_sql, &store->put_totals},
-               {store_due_state_sql, &store->put_due_state}};
+               {store_due_state_sql, &store->put_due_state},
+               {store_insert_run_sql, &store->insert_run},
+               {store_insert_file_sql, &store->insert_file},
+               {store_filed_sql, &store->put_filed}};
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(all) && r == 0; i++)
         r = store_prepare(store->db, all[i].sql, all[i].stmt);
@@ -262,8 +265,9 @@ struct store_sqlite *store_sqlite_close(struct store_sqlite *store)
         return NULL;
     if (!store_sqlite_idle(store))
         abort(); /* the worker would go on with freed memory */
-    sqlite3_stmt *const all[] = {store->put_item, store->put_history, store->put_run, store->put_totals,
-                                 store->put_due_state};
+    sqlite3_stmt *const all[] = {store->put_item,    store->put_history,   store->put_run,
+                                 store->put_totals,  store->put_due_state, store->insert_run,
+                                 store->insert_file, store->put_filed};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(store->db);
