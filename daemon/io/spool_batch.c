@@ -1,11 +1,14 @@
-/* New files of a folder, many at a time: all are written first, then synced, so
- * that one journal commit of the file system serves them all. */
+/* New files of a folder, many at a time: all are written first, then synced by
+ * several threads, so that few journal commits and flushes of the disk serve them
+ * all. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "io/read_file.h"
 #include "io/spool_folder.h"
@@ -57,10 +60,43 @@ size_t spool_batch_add(struct spool_batch *batch, const char *id, const char *na
     return batch->n++;
 }
 
+#define SYNC_THREADS 8
+
+struct share {
+    struct spool_batch *batch;
+    size_t first;
+    uv_thread_t thread;
+    bool runs;
+};
+
+static void sync_share(void *data)
+{
+    const struct share *share = data;
+    for (size_t i = share->first; i < share->batch->n; i += SYNC_THREADS) {
+        struct spool_new_file *file = &share->batch->files[i];
+        if (file->error == 0 && fsync(file->fd) < 0)
+            file->error = -errno;
+    }
+}
+
+static void sync_files(struct spool_batch *batch)
+{
+    struct share shares[SYNC_THREADS];
+    for (size_t i = 0; i < SYNC_THREADS; i++) {
+        shares[i] = (struct share){.batch = batch, .first = i};
+        shares[i].runs =
+            i > 0 && i < batch->n && uv_thread_create(&shares[i].thread, sync_share, &shares[i]) == 0;
+    }
+    for (size_t i = 0; i < SYNC_THREADS; i++)
+        if (!shares[i].runs)
+            sync_share(&shares[i]);
+    for (size_t i = 0; i < SYNC_THREADS; i++)
+        if (shares[i].runs)
+            uv_thread_join(&shares[i].thread);
+}
+
 static void name_file(struct spool_batch *batch, struct spool_new_file *file)
 {
-    if (file->error == 0 && fsync(file->fd) < 0)
-        file->error = -errno;
     if (file->fd >= 0 && close(file->fd) < 0 && file->error == 0)
         file->error = -errno;
     file->fd = -1;
@@ -72,6 +108,7 @@ static void name_file(struct spool_batch *batch, struct spool_new_file *file)
 
 void spool_batch_write(struct spool_batch *batch)
 {
+    sync_files(batch);
     for (size_t i = 0; i < batch->n; i++)
         name_file(batch, &batch->files[i]);
     int r = batch->n > 0 && fsync(batch->folder) < 0 ? -errno : 0;

@@ -6,7 +6,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#define READS_MAX 16 /* in one turn of the loop */
+#define READS_MAX 4 /* in one turn of the loop */
 
 struct spool_watch {
     uv_poll_t poll;
