@@ -116,6 +116,18 @@ static void tell_status(struct service *service, uint64_t now_ms)
     buf_done(&text);
 }
 
+/* After the first look at the folders. */
+static void tell_ready(struct service *service)
+{
+    if (service->ready || !service->plans_ready)
+        return;
+    service->ready = true;
+    notify_ready();
+    log_event(LOG_LEVEL_INFO, &(struct log_fields){.kind = LOG_KIND_READY},
+              "ready: %zu open runs, %zu servers, state in %s", service->queued.n + service->active.n,
+              service->settings->n_servers, host_state_directory(service->boot, NULL));
+}
+
 /* ---- stopping ---- */
 
 static void service_leave(struct service *service)
@@ -147,6 +159,7 @@ static void service_stop(struct service *service)
     service->drain_ms = now_ms + DRAIN_MS;
     service->extend_ms = now_ms + EXTEND_MS;
     notify_stopping(DRAIN_MS + LEAVE_MS);
+    service_schedule_close(service);
     engine_stop(service->host.engine);
 }
 
@@ -191,6 +204,7 @@ static uint64_t on_turn(struct instant now, void *data)
         service_servers_turn(service);
         service_control_turn(service);
         tell_status(service, now.mono_ms);
+        tell_ready(service);
     }
     if (service->stopping)
         service_drain(service, now.mono_ms);
@@ -220,7 +234,7 @@ static void on_session(const char *server, const char *token, const char *sessio
 static bool is_idle(void *data)
 {
     const struct service *service = data;
-    return service->jobs == 0 && service->storing == 0 && !service->control_open;
+    return service->jobs == 0 && service->storing == 0 && !service->control_open && !service->plans_closing;
 }
 
 /* ---- building ---- */
@@ -242,6 +256,8 @@ static int service_open(struct service *service, struct buf *error)
     if (r == 0)
         r = service_servers_enter(service, error);
     if (r == 0)
+        r = service_schedule_open(service, error);
+    if (r == 0)
         r = service_control_open(service, error); /* it answers when the loop turns */
     if (r == 0) {
         r = service_runs_open(service);
@@ -254,7 +270,8 @@ static int service_open(struct service *service, struct buf *error)
 static void service_close(struct service *service)
 {
     service_control_close(service);
-    while (service->control_open)
+    service_schedule_close(service);
+    while (service->control_open || service->plans_closing)
         uv_run(&service->host.loop, UV_RUN_ONCE);
     host_close(&service->host);
     service_runs_free(service);
@@ -267,10 +284,7 @@ static void service_run_loop(struct service *service)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     host_catch(&service->host, signals, ARRAY_SIZE(signals));
-    notify_ready();
-    log_event(LOG_LEVEL_INFO, &(struct log_fields){.kind = LOG_KIND_READY},
-              "ready: %zu open runs, %zu servers, state in %s", service->queued.n + service->active.n,
-              service->settings->n_servers, host_state_directory(service->boot, NULL));
+    service_schedule_start(service);
     host_run(&service->host);
     log_info("stopped: %zu runs are open and go on with the next start",
              service->queued.n + service->active.n);

@@ -15,8 +15,10 @@ struct control;
 struct control_request;
 struct item;
 struct plan_files;
+struct plans_dir;
 struct preview;
 struct service;
+struct service_hand;
 struct spool;
 
 /* ---- runs ---- */
@@ -49,6 +51,7 @@ struct service_run {
     bool look;           /* of an interrupted --once: only settled by looking */
     bool reopened;       /* had ended; the operator wants it begun anew */
     bool resumed;        /* begun by an earlier process */
+    char opens[64];      /* it waits for its window: a sentence for people; else empty */
     char *trouble;       /* PLACE_BLOCKED, or a result that could not be filed; a sentence for people */
     uint64_t again_ms;   /* monotonic: when to try again what failed */
     int64_t finished_ms; /* over: when that was seen first */
@@ -92,6 +95,11 @@ struct service {
     struct control *control;
     bool control_open;
     struct preview *previews;
+    struct plans_dir *plans;    /* NULL when closed */
+    bool plans_ready;           /* its first scan is over */
+    bool plans_closing;         /* and not closed yet */
+    struct service_hand *hands; /* plans that are wanted now, by hand */
+    bool ready;                 /* systemd knows */
 };
 
 /* ---- service_load.c: reading what is stored of a run, in other threads ---- */
@@ -198,6 +206,19 @@ void service_reload(struct service *service);
 void service_servers_turn(struct service *service);
 
 void service_settings_free(struct service *service);
+
+/* ---- service_schedule.c: plans.d ---- */
+
+/* Reads what is stored of schedules. 0, or a negative errno with a sentence. */
+int service_schedule_open(struct service *service, struct buf *ret_error);
+/* Begins to watch; sets plans_ready when the first scan is over. */
+void service_schedule_start(struct service *service);
+void service_schedule_reloaded(struct service *service);
+/* Nothing becomes due any more; plans_closing until that is done. */
+void service_schedule_close(struct service *service);
+
+/* A run that may not begin yet: an earlier one of the same plan of plans.d is open. */
+bool service_schedule_waits(const struct service *service, const struct service_run *run);
 
 /* ---- service_control.c ---- */
 

@@ -12,6 +12,7 @@
 #include "io/loop.h"
 #include "io/store_async.h"
 #include "model/settings.h"
+#include "model/window.h"
 #include "service_parts.h"
 
 #define AGAIN_MS 30000 /* what failed through no fault of the plan is tried again */
@@ -289,7 +290,8 @@ static void begin_queued(struct service *service, struct instant now)
     for (struct service_run *run = service->queued.first; run && busy < service->settings->runs_max;
          run = next) {
         next = run->next;
-        if (run->place == PLACE_BLOCKED && now.mono_ms < run->again_ms)
+        if ((run->place == PLACE_BLOCKED && now.mono_ms < run->again_ms) ||
+            service_schedule_waits(service, run))
             continue;
         busy += !run->look;
         run_begin(run);
@@ -432,6 +434,16 @@ void service_on_run(const char *run_id, void *data)
         run_ended(run, &status);
 }
 
+static void run_look_at_window(struct service_run *run, const struct run_status *status)
+{
+    char clock[WINDOW_TEXT_MAX];
+    run->opens[0] = '\0';
+    if (!status->opens_ms)
+        return;
+    window_clock(status->window, status->opens_ms, clock);
+    snprintf(run->opens, sizeof(run->opens), "its window is closed until %s", clock);
+}
+
 void service_runs_turn(struct service *service, struct instant now)
 {
     struct service_run *next;
@@ -440,6 +452,7 @@ void service_runs_turn(struct service *service, struct instant now)
         if (run->place != PLACE_ENGINE || run->reopened || now.mono_ms < run->again_ms)
             continue;
         struct run_status status = engine_run_status(service->host.engine, run->row.id);
+        run_look_at_window(run, &status);
         if (run->look ? look_done(&status) : status.over && !status.busy)
             run_over(run, &status);
     }

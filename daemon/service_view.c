@@ -28,6 +28,8 @@ static const char *phase_word(const struct run_status *s)
         return NULL;
     if (s->wish >= RUN_WISH_CANCEL)
         return "cancelling";
+    if (s->opens_ms && moving == 0)
+        return "waiting";
     if (s->resolving)
         return "resolving";
     if (s->verifying)
@@ -89,6 +91,8 @@ void service_view_run(const struct service_run *run, struct control_run *ret)
     ret->phase = phase_word(&status);
     if (status.over)
         ret->finished_ms = run->finished_ms;
+    else if (!ret->trouble && run->opens[0])
+        ret->trouble = run->opens;
     else if (!ret->trouble)
         ret->trouble = server_trouble_text(service, run->row.server);
 }

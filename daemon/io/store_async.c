@@ -184,6 +184,17 @@ int store_async_open_runs(struct store_sqlite *store, store_on_runs *on_runs, vo
     return call_begin(store, &call, false, work_open_runs, tell_runs);
 }
 
+static int work_last_scheduled(struct store_sqlite *store, void *data)
+{
+    return store_sqlite_last_scheduled(store, keep_run, data);
+}
+
+int store_async_last_scheduled(struct store_sqlite *store, store_on_runs *on_runs, void *data)
+{
+    struct call call = {.on_runs = on_runs, .data = data};
+    return call_begin(store, &call, false, work_last_scheduled, tell_runs);
+}
+
 static int work_list_runs(struct store_sqlite *store, void *data)
 {
     return store_sqlite_list_runs(store, ((struct call *)data)->limit, keep_run, data);

@@ -34,6 +34,7 @@ typedef void store_on_runs(int error, struct store_run *runs, size_t n, void *da
 
 /* As the synchronous calls of the same names; `part` is copied. */
 int store_async_open_runs(struct store_sqlite *store, store_on_runs *on_runs, void *data);
+int store_async_last_scheduled(struct store_sqlite *store, store_on_runs *on_runs, void *data);
 int store_async_list_runs(struct store_sqlite *store, unsigned limit, store_on_runs *on_runs, void *data);
 int store_async_find_runs(struct store_sqlite *store, const char *part, unsigned limit,
                           store_on_runs *on_runs, void *data);

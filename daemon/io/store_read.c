@@ -187,6 +187,21 @@ int store_sqlite_open_runs(struct store_sqlite *store, store_on_run *on_run, voi
     return r < 0 ? r : tell_runs(store, stmt, on_run, data);
 }
 
+int store_sqlite_last_scheduled(struct store_sqlite *store, store_on_run *on_run, void *data)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = store_prepare(store->db,
+                          "SELECT " RUN_COLUMNS " FROM runs WHERE seq IN"
+                          " (SELECT max(seq) FROM runs WHERE origin = ?1 GROUP BY plan)",
+                          &stmt);
+    if (r == 0)
+        r = store_errno(store->db, sqlite3_bind_int64(stmt, 1, RUN_FROM_SCHEDULE));
+    if (r == 0)
+        return tell_runs(store, stmt, on_run, data);
+    sqlite3_finalize(stmt);
+    return r;
+}
+
 int store_sqlite_list_runs(struct store_sqlite *store, unsigned limit, store_on_run *on_run, void *data)
 {
     sqlite3_stmt *stmt = NULL;

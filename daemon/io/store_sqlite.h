@@ -100,6 +100,9 @@ int store_sqlite_load_run(struct store_sqlite *store, const char *run_id, struct
  * to stay is copied, or taken out of it by leaving NULL. */
 typedef int store_on_run(struct store_run *run, void *data);
 
+/* The last run of each plan that ran from a schedule. */
+int store_sqlite_last_scheduled(struct store_sqlite *store, store_on_run *on_run, void *data);
+
 /* All that have not ended, in order of acceptance. */
 int store_sqlite_open_runs(struct store_sqlite *store, store_on_run *on_run, void *data);
 

@@ -1,0 +1,124 @@
+"""plans.d: what is due becomes a run; edits, restarts, overlap, by hand."""
+import json
+import time
+import unittest
+
+from daemon import ServiceCase
+from harness import OK
+
+OFTEN = {"calendar": "*:*:0/2 Europe/Prague"}
+# the due time is in the name: a due time that came twice would meet its own clone, and fail
+DATED = [{"source": "Template Backup", "repository": "Repo A", "name": "Tenant ${date:%H%M%S} ${plan.name}"}]
+
+
+class Schedule(ServiceCase):
+    def begun(self, **plans):
+        bench = self.service()
+        (bench.folder / "plans.d").mkdir()
+        for name, plan in plans.items():
+            self.write(bench, name, **plan)
+        return bench, bench.up()
+
+    def write(self, bench, name, clones=None, file=None, **keys):
+        plan = {"version": 1, "name": name, "server": "prod", "clones": clones or DATED, **keys}
+        path = bench.folder / "plans.d" / (file or name + ".yaml")
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(plan))
+        temporary.rename(path)
+
+    def runs(self, daemon):
+        return daemon.good("GET", "/v1/runs")["runs"]
+
+    def ended(self, daemon):
+        return [run for run in self.runs(daemon) if run["finished"]]
+
+    def schedule(self, daemon, name):
+        found = [s for s in daemon.good("GET", "/v1/schedules")["schedules"] if s["name"] == name]
+        return found[0] if found else None
+
+    def test_due_times_become_runs(self):
+        bench, daemon = self.begun(often={"schedule": OFTEN})
+        bench.wait_for(lambda: len(self.ended(daemon)) >= 3, 60)
+        runs = self.ended(daemon)
+        self.assertEqual({(run["origin"], run["plan"], run["state"]) for run in runs},
+                         {("schedule", "often", "succeeded")})
+        made = bench.clones()
+        self.assertGreaterEqual(len(made), 3)
+        self.assertTrue(all(len(clones) == 1 for clones in made.values()))
+        shown = self.schedule(daemon, "often")
+        self.assertEqual((shown["calendar"], shown["server"], shown["error"]), (OFTEN["calendar"], "prod", None))
+        self.assertIn(shown["last"]["state"], ("queued", "running", "succeeded"))
+        self.assertEqual(daemon.stop(), OK)
+
+    def test_restarts_repeat_no_due_time(self):
+        bench, daemon = self.begun(often={"schedule": {**OFTEN, "catch_up": True}})
+        for _ in range(3):
+            before = len(self.runs(daemon))
+            bench.wait_for(lambda: len(self.runs(daemon)) > before, 60)
+            daemon.kill()
+            daemon = bench.up()
+        bench.wait_for(lambda: len(self.ended(daemon)) >= 4, 60)
+        (bench.folder / "plans.d" / "often.yaml").unlink()
+        bench.wait_for(lambda: all(run["finished"] for run in self.runs(daemon)), 60)
+        self.assertEqual({run["state"] for run in self.runs(daemon)}, {"succeeded"})
+        self.assertTrue(all(len(clones) == 1 for clones in bench.clones().values()))
+
+    def test_edits_take_effect_and_broken_ones_do_not(self):
+        bench, daemon = self.begun(nightly={"schedule": {"calendar": "02:00"}})
+        bench.wait_for(lambda: (self.schedule(daemon, "nightly") or {}).get("next"))
+        self.write(bench, "nightly", schedule=OFTEN)
+        bench.wait_for(lambda: len(self.ended(daemon)) >= 1, 60)
+        self.write(bench, "nightly", schedule=OFTEN, clones=[{"name": "x", "sorce": "T"}])
+        bench.wait_for(lambda: self.schedule(daemon, "nightly")["error"], 60)
+        self.assertIn('did you mean "source"?', self.schedule(daemon, "nightly")["error"])
+        self.assertIn("its last good version goes on", daemon.err())
+        before = len(self.ended(daemon))
+        bench.wait_for(lambda: len(self.ended(daemon)) > before + 1, 60)
+        (bench.folder / "plans.d" / "nightly.yaml").unlink()
+        bench.wait_for(lambda: not self.schedule(daemon, "nightly"), 60)
+
+    def most_open(self, daemon, seconds):
+        most = 0
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            open_runs = [run for run in self.runs(daemon) if not run["finished"]]
+            most = max(most, len(open_runs))
+            self.assertLessEqual(sum(run["state"] == "running" for run in open_runs), 1)
+            time.sleep(0.1)
+        return most
+
+    def test_one_run_at_a_time(self):
+        bench, daemon = self.begun()
+        bench.sim.behave(task_ms=5000)
+        self.write(bench, "often", schedule=OFTEN)
+        self.assertEqual(self.most_open(daemon, 8), 1)
+        self.assertIn("left out: a run of it is still open", daemon.err())
+        self.write(bench, "often", schedule={**OFTEN, "overlap": "queue"})
+        self.assertEqual(self.most_open(daemon, 12), 2)
+
+    def test_a_run_waits_for_its_window(self):
+        hour = time.gmtime().tm_hour
+        window = {"from": f"{(hour + 3) % 24:02}:00", "to": f"{(hour + 4) % 24:02}:00", "timezone": "UTC"}
+        bench, daemon = self.begun(later={"window": window})
+        bench.wait_for(lambda: self.schedule(daemon, "later"))
+        run = daemon.good("POST", "/v1/schedules/later/run")["run"]
+        bench.wait_for(lambda: daemon.show(run)["phase"] == "waiting" and daemon.show(run)["trouble"])
+        self.assertEqual(daemon.show(run)["trouble"], f"its window is closed until {window['from']} UTC")
+        self.assertEqual(bench.api_requests(), 0)
+
+    def test_by_hand(self):
+        bench, daemon = self.begun(rare={})
+        bench.wait_for(lambda: self.schedule(daemon, "rare"))
+        bench.sim.behave(task_ms=1500)
+        run = daemon.good("POST", "/v1/schedules/rare/run")["run"]
+        status, answer = daemon.call("POST", "/v1/schedules/rare/run")
+        self.assertEqual(status, 409, answer)
+        self.assertIn("still open", answer["message"])
+        self.assert_result(daemon.wait_ended(run), 1, succeeded=1)
+        self.assertEqual(self.schedule(daemon, "rare")["last"]["run"], run)
+        status, answer = daemon.call("POST", "/v1/schedules/other/run")
+        self.assertEqual(status, 404, answer)
+
+
+if __name__ == "__main__":
+    unittest.main()
