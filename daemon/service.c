@@ -203,6 +203,7 @@ static uint64_t on_turn(struct instant now, void *data)
         service_runs_turn(service, now);
         service_servers_turn(service);
         service_control_turn(service);
+        service_schedule_turn(service, now);
         tell_status(service, now.mono_ms);
         tell_ready(service);
     }

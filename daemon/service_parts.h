@@ -98,6 +98,7 @@ struct service {
     struct plans_dir *plans;    /* NULL when closed */
     bool plans_ready;           /* its first scan is over */
     bool plans_closing;         /* and not closed yet */
+    int64_t clock_ms;           /* wall time over monotonic time, as seen last */
     struct service_hand *hands; /* plans that are wanted now, by hand */
     bool ready;                 /* systemd knows */
 };
@@ -213,6 +214,8 @@ void service_settings_free(struct service *service);
 int service_schedule_open(struct service *service, struct buf *ret_error);
 /* Begins to watch; sets plans_ready when the first scan is over. */
 void service_schedule_start(struct service *service);
+/* After each turn: was the clock set? */
+void service_schedule_turn(struct service *service, struct instant now);
 void service_schedule_reloaded(struct service *service);
 /* Nothing becomes due any more; plans_closing until that is done. */
 void service_schedule_close(struct service *service);

@@ -14,6 +14,8 @@
 #include "model/settings.h"
 #include "service_control_parts.h"
 
+#define CLOCK_SET_MS 1000 /* a smaller jump is slewing */
+
 /* A wish by hand, from the request to its run. */
 struct service_hand {
     struct service_hand *next;
@@ -133,6 +135,17 @@ int service_schedule_open(struct service *service, struct buf *ret_error)
 void service_schedule_start(struct service *service)
 {
     plans_dir_start(service->plans);
+}
+
+void service_schedule_turn(struct service *service, struct instant now)
+{
+    int64_t clock_ms = now.wall_ms - (int64_t)now.mono_ms;
+    bool set = service->clock_ms && llabs(clock_ms - service->clock_ms) > CLOCK_SET_MS;
+    service->clock_ms = clock_ms;
+    if (set && service->plans) {
+        log_info("the clock was set: due times are looked at anew");
+        plans_dir_clock_set(service->plans);
+    }
 }
 
 void service_schedule_reloaded(struct service *service)
