@@ -302,10 +302,12 @@ static void a_plan_that_was_never_good_is_said(void **state)
     end();
 }
 
-/* An editor that writes in place, slowly. */
+/* An editor that writes in place, slowly; but never so slowly that it may be taken to be at its end, or the
+ * machine was too busy for this test. */
 static void a_half_written_file_is_not_judged(void **state)
 {
     char path[256];
+    uint64_t last_ms = 0, gap_ms = 0;
     (void)state;
     begin();
     plans_dir_start(w.dir);
@@ -316,15 +318,20 @@ static void a_half_written_file_is_not_judged(void **state)
     for (int i = 0; i < 8; i++) {
         fputs(i == 0 ? "version: 1\nname: p\nserver: prod\nclones:\n" : "  - {name: A${x}, ", file);
         fflush(file);
+        uint64_t now_ms = loop_now().mono_ms;
+        gap_ms = last_ms && now_ms - last_ms > gap_ms ? now_ms - last_ms : gap_ms;
+        last_ms = now_ms;
         turn_until(never, 200);
     }
+    gap_ms = loop_now().mono_ms - last_ms > gap_ms ? loop_now().mono_ms - last_ms : gap_ms;
     rewind(file);
     assert_int_equal(ftruncate(fileno(file), 0), 0);
     fputs("version: 1\nname: p\nserver: prod\nclones: " CLONES "\n", file);
     fclose(file);
     assert_true(turn_until(has_plan, 30000));
     assert_string_equal(plans_dir_info(w.dir, 0).name, "p");
-    assert_null(strstr(buf_str(&w.log), "not good"));
+    if (gap_ms < 800)
+        assert_null(strstr(buf_str(&w.log), "not good"));
     end();
 }
 
