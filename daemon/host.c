@@ -172,7 +172,7 @@ static int connect_with(struct host *host, struct host_server *server, const cha
     int r = http_curl_new(&host->loop, server->settings, password,
                           api_format_of(server->settings->format)->media_type, &server->http, &why);
     if (r < 0)
-        buf_printf(ret_error, "server %s: %s", server->settings->name, *why ? why : strerror(-r));
+        buf_printf(ret_error, "server %s: %s", server->settings->name, why && *why ? why : strerror(-r));
     return r;
 }
 

@@ -145,6 +145,8 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a file limit is an error to report, no reason to die */
     r = settings_files_load(a.config, &settings, &diag);
     diag_print(&diag, stderr);
+    if (r < 0 && diag.count == 0)
+        fprintf(stderr, "%s: %s\n", a.config, strerror(-r));
     diag_done(&diag);
     if (r < 0)
         return EXIT_USAGE;

@@ -76,6 +76,12 @@ static bool run_ended(const struct run_status *status)
     return status->state == RUN_SUCCEEDED || status->state == RUN_FAILED || status->state == RUN_CANCELLED;
 }
 
+/* There may have been no memory for the sentence. */
+static void once_say_error(const struct buf *error, int r)
+{
+    fprintf(stderr, "%s\n", error->len ? buf_str(error) : strerror(-r));
+}
+
 static void once_report(struct once *once)
 {
     struct run_status status = engine_run_status(once->host.engine, once->run.id);
@@ -94,8 +100,9 @@ static void once_report(struct once *once)
                                 .started_ms = once->run.accepted_ms,
                                 .finished_ms = ended ? loop_now().wall_ms : 0,
                                 .window_opens = status.opens_ms ? opens : NULL};
-    if (path && result_file_write(path, produce_result, &p, &error) < 0) {
-        fprintf(stderr, "%s\n", buf_str(&error));
+    int r = path ? result_file_write(path, produce_result, &p, &error) : 0;
+    if (r < 0) {
+        once_say_error(&error, r);
         path = NULL;
         if (once->exit_code == 0)
             once->exit_code = EXIT_FAILURES;
@@ -237,6 +244,8 @@ static int once_check_plan(struct once *once, int64_t accepted_ms, struct plan *
     struct diag diag = DIAG_INIT;
     int r = plan_files_decode(&once->files, once->settings, false, accepted_ms, ret, &diag);
     diag_print(&diag, stderr);
+    if (r < 0 && diag.count == 0)
+        fprintf(stderr, "%s: %s\n", once->options->plan_path, strerror(-r));
     diag_done(&diag);
     return r < 0 ? EXIT_INVALID : 0;
 }
@@ -247,7 +256,7 @@ static int once_open_store(struct once *once)
     int r = host_open_store(&once->host, host_state_directory(once->settings, once->options->state_directory),
                             once->settings->keep_ms, &error);
     if (r < 0)
-        fprintf(stderr, "%s\n", buf_str(&error));
+        once_say_error(&error, r);
     buf_done(&error);
     return r < 0 ? EXIT_UNREACHABLE : 0;
 }
@@ -308,7 +317,7 @@ static int once_connect(struct once *once)
     struct buf error = BUF_INIT(4096);
     int r = host_connect(&once->host, once->server, &once->connected, &error);
     if (r < 0)
-        fprintf(stderr, "%s\n", buf_str(&error));
+        once_say_error(&error, r);
     buf_done(&error);
     return r < 0 ? EXIT_INVALID : 0;
 }
@@ -347,7 +356,7 @@ static int once_prepare(struct once *once, struct plan **plan)
     struct buf error = BUF_INIT(4096);
     int r = plan_files_load(once->options->plan_path, once->settings->plan_bytes, &once->files, &error);
     if (r < 0)
-        fprintf(stderr, "%s\n", buf_str(&error));
+        once_say_error(&error, r);
     buf_done(&error);
     if (r < 0)
         return EXIT_INVALID;

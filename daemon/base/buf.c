@@ -15,15 +15,23 @@ void buf_done(struct buf *buf)
 void buf_reset(struct buf *buf)
 {
     buf->len = 0;
+    buf->error = 0;
     if (buf->data)
         buf->data[0] = '\0';
+}
+
+static int buf_fail(struct buf *buf, int error)
+{
+    if (buf->error == 0)
+        buf->error = error;
+    return error;
 }
 
 /* Makes room for `more` bytes and the NUL. */
 static int buf_reserve(struct buf *buf, size_t more)
 {
     if (more > buf->max || buf->len > buf->max - more)
-        return -ENOBUFS;
+        return buf_fail(buf, -ENOBUFS);
     size_t need = buf->len + more + 1;
     if (need <= buf->size)
         return 0;
@@ -32,7 +40,7 @@ static int buf_reserve(struct buf *buf, size_t more)
         size = size > SIZE_MAX / 2 ? need : size * 2;
     char *data = realloc(buf->data, size);
     if (!data)
-        return -ENOMEM;
+        return buf_fail(buf, -ENOMEM);
     buf->data = data;
     buf->size = size;
     return 0;
@@ -65,7 +73,7 @@ int buf_vprintf(struct buf *buf, const char *format, va_list args)
     va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    int r = n < 0 ? -EINVAL : buf_reserve(buf, (size_t)n);
+    int r = n < 0 ? buf_fail(buf, -EINVAL) : buf_reserve(buf, (size_t)n);
     if (r == 0) {
         vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
         buf->len += (size_t)n;
@@ -86,6 +94,11 @@ int buf_printf(struct buf *buf, const char *format, ...)
 const char *buf_str(const struct buf *buf)
 {
     return buf->data ? buf->data : "";
+}
+
+const char *buf_whole(const struct buf *buf)
+{
+    return buf->error ? NULL : buf_str(buf);
 }
 
 char *buf_take(struct buf *buf)

@@ -16,6 +16,7 @@ struct buf {
     size_t len;  /* bytes used */
     size_t size; /* bytes allocated */
     size_t max;  /* most bytes it may hold */
+    int error;   /* of the first addition that failed, until it is reset; 0: none */
 };
 
 #define BUF_INIT(limit) ((struct buf){.max = (limit)})
@@ -36,6 +37,9 @@ int buf_vprintf(struct buf *buf, const char *format, va_list args) __attribute__
 
 /* The content as a string, "" when empty. Borrowed until the next change. */
 const char *buf_str(const struct buf *buf);
+
+/* The content as a string, or NULL when an addition has failed: for what must be whole. */
+const char *buf_whole(const struct buf *buf);
 
 /* Gives the content away as a NUL-ended heap string (caller frees); NULL when
  * out of memory. The buffer is empty afterwards. */

@@ -1,5 +1,7 @@
 #include "base/diag.h"
 
+#include <errno.h>
+
 #include "base/text.h"
 
 void diag_done(struct diag *diag)
@@ -25,7 +27,7 @@ void diag_add(struct diag *diag, const char *file, unsigned line, unsigned colum
         buf_printf(&diag->text, ":%u", column);
     if (file)
         buf_add_str(&diag->text, ": ");
-    text_escape(&diag->text, buf_str(&message));
+    text_escape(&diag->text, message.error == -ENOMEM ? "out of memory" : buf_str(&message));
     buf_add_char(&diag->text, '\n');
     buf_done(&message);
 }
@@ -33,6 +35,8 @@ void diag_add(struct diag *diag, const char *file, unsigned line, unsigned colum
 void diag_print(const struct diag *diag, FILE *stream)
 {
     fputs(buf_str(&diag->text), stream);
+    if (diag->text.error == -ENOMEM)
+        fputs("out of memory\n", stream);
     if (diag->count > DIAG_MESSAGES_MAX)
         fprintf(stream, "... and %u more\n", diag->count - DIAG_MESSAGES_MAX);
 }

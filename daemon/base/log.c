@@ -48,15 +48,34 @@ int log_level_parse(const char *word, enum log_level *ret_level)
 static void log_emit(enum log_level level, const struct log_fields *fields, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
+/* Without memory there is still something to say, though cut off. */
+static const char *log_poor(char *line, size_t size, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static const char *log_poor(char *line, size_t size, const char *format, va_list args)
+{
+    vsnprintf(line, size, format, args);
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+            *c = '?';
+    return line;
+}
+
 static void log_emit(enum log_level level, const struct log_fields *fields, const char *format, va_list args)
 {
     struct buf raw = BUF_INIT(16 * 1024), line = BUF_INIT(64 * 1024);
+    char poor[256];
+    va_list again;
+    va_copy(again, args);
     buf_vprintf(&raw, format, args);
     text_escape(&line, buf_str(&raw));
+    bool lost = raw.error == -ENOMEM || line.error == -ENOMEM;
+    const char *text = lost ? log_poor(poor, sizeof(poor), format, again) : buf_str(&line);
+    va_end(again);
     if (sink.sink)
-        sink.sink(level, buf_str(&line), fields, sink.data);
+        sink.sink(level, text, fields, sink.data);
     else
-        fprintf(stderr, "%s: %s\n", level_words[level], buf_str(&line));
+        fprintf(stderr, "%s: %s\n", level_words[level], text);
     buf_done(&raw);
     buf_done(&line);
 }

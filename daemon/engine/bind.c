@@ -1,5 +1,6 @@
 /* From names to bound items: which source, which repository, is the name free?
  * What does not fit fails here, before anything is sent. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,8 +86,9 @@ void bind_sources(struct run *run)
     for (size_t i = 0; i < run->n; i++) {
         struct problem p = {.text = BUF_INIT(16 * 1024)};
         const struct candidate *job;
-        if (run->slots[i].item.state == ITEM_QUEUED && find_source(run, &run->plan->clones[i], &job, &p))
-            run_source(run, job);
+        if (run->slots[i].item.state == ITEM_QUEUED && find_source(run, &run->plan->clones[i], &job, &p) &&
+            run_source(run, job) == NO_SLOT)
+            engine_out_of_memory();
         buf_done(&p.text);
     }
 }
@@ -97,10 +99,8 @@ static bool bind_source(struct run *run, const struct plan_clone *clone, uint32_
     if (!find_source(run, clone, &job, p))
         return false;
     *ret = run_source(run, job);
-    if (*ret == NO_SLOT) {
-        buf_add_str(&p->text, "out of memory");
-        return problem_is(p, ITEM_E_LOOKUP);
-    }
+    if (*ret == NO_SLOT)
+        engine_out_of_memory();
     const struct source *source = &run->sources[*ret];
     if (source->state != SOURCE_READ) {
         p->http = source->http;
@@ -178,9 +178,11 @@ static bool bind_repository(struct run *run, const struct plan_clone *clone, con
     }
     struct buf uid = BUF_INIT(256);
     buf_printf(&uid, "urn:veeam:Repository:%s", only->id);
-    item->repository_uid = arena_intern(run->plan->arena, buf_str(&uid));
+    item->repository_uid = arena_intern(run->plan->arena, buf_whole(&uid));
     buf_done(&uid);
-    return item->repository_uid != NULL;
+    if (!item->repository_uid)
+        engine_out_of_memory();
+    return true;
 }
 
 /* ---- the name ---- */
@@ -219,9 +221,9 @@ static bool take(struct run *run, const char *scope, const char *text, bool fold
         if (key.data[i] >= 'A' && key.data[i] <= 'Z')
             key.data[i] = (char)(key.data[i] + 32);
     bool free_ = table_get(&run->taken, buf_str(&key)) == TABLE_NONE;
-    const char *copy = free_ ? arena_str(run->plan->arena, buf_str(&key)) : NULL;
-    if (copy)
-        table_put(&run->taken, copy, 1);
+    const char *copy = free_ ? arena_str(run->plan->arena, buf_whole(&key)) : NULL;
+    if (key.error || (free_ && (!copy || table_put(&run->taken, copy, 1) < 0)))
+        engine_out_of_memory();
     buf_done(&key);
     return free_;
 }
@@ -230,6 +232,8 @@ static bool is_taken(const struct run *run, const char *scope, const char *text)
 {
     struct buf key = BUF_INIT(16 * 1024);
     buf_printf(&key, "%s/%s", scope, text);
+    if (key.error)
+        engine_out_of_memory();
     bool taken = table_get(&run->taken, buf_str(&key)) != TABLE_NONE;
     buf_done(&key);
     return taken;
@@ -245,8 +249,10 @@ static const char *renamed(struct arena *arena, const char *name, unsigned numbe
         stem--;
     struct buf buf = BUF_INIT(4096);
     buf_printf(&buf, "%.*s%s", (int)stem, name, suffix);
-    const char *copy = arena_intern(arena, buf_str(&buf));
+    const char *copy = arena_intern(arena, buf_whole(&buf));
     buf_done(&buf);
+    if (!copy)
+        engine_out_of_memory();
     return copy;
 }
 
@@ -258,8 +264,7 @@ static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item
     enum hold hold;
     for (unsigned number = 2; number <= RENAMES_MAX; number++) {
         const char *name = renamed(run->plan->arena, item->name, number);
-        if (!name || name_holder(run, slot, name, item->server_id, &hold) ||
-            is_taken(run, item->server_id, name))
+        if (name_holder(run, slot, name, item->server_id, &hold) || is_taken(run, item->server_id, name))
             continue;
         if (table_get(&run->names, name) == TABLE_NONE) { /* the conflict is newer than the list */
             run->resolve_again = true;
@@ -278,15 +283,16 @@ static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item
 static void bind_names_of(struct run *run, struct plan_clone *clone, const struct candidate *job)
 {
     const char *problem = NULL;
-    if (clone->late && plan_clone_fill_source(clone, job->name, run->plan->arena, &problem) == 0)
-        resolve_name(run, clone->name);
+    if (clone->late && plan_clone_fill_source(clone, job->name, run->plan->arena, &problem) == 0 &&
+        resolve_name(run, clone->name) < 0)
+        engine_out_of_memory();
     if (clone->late || clone->on_conflict != ON_CONFLICT_RENAME)
         return;
     uint32_t holder = table_get(&run->names, clone->name);
     for (unsigned number = 2; holder != TABLE_NONE && holder && number <= RENAMES_MAX; number++) {
         const char *name = renamed(run->plan->arena, clone->name, number);
-        if (name)
-            resolve_name(run, name);
+        if (resolve_name(run, name) < 0)
+            engine_out_of_memory();
     }
 }
 
@@ -322,11 +328,11 @@ static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigne
             buf_printf(&text, " (%u)", number);
     }
     char *made = given ? NULL : text_file_name(item->name);
-    item->folder = arena_intern(run->plan->arena, given ? buf_str(&text) : made ? made : "");
+    item->folder = arena_intern(run->plan->arena, given ? buf_whole(&text) : made);
     free(made);
     buf_done(&text);
     if (!item->folder)
-        return problem_is(p, ITEM_E_LOOKUP);
+        engine_out_of_memory();
     if (item->kind != JOB_KIND_REPLICA && !take(run, item->repository_uid, item->folder, true)) {
         buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository",
                    item->folder);
@@ -382,7 +388,9 @@ static bool bind_values(struct run *run, uint32_t slot, struct item *item, uint3
     const struct source *source = &run->sources[*ret_source];
     const struct backup_server *bs = &run->server->backup_servers[source->server];
     if (clone->late && plan_clone_fill_source(clone, source->name, run->plan->arena, &text) < 0) {
-        buf_add_str(&p->text, text ? text : "out of memory");
+        if (!text)
+            engine_out_of_memory();
+        buf_add_str(&p->text, text);
         return problem_is(p, ITEM_E_FIELD);
     }
     item->kind = source->kind;
@@ -392,7 +400,7 @@ static bool bind_values(struct run *run, uint32_t slot, struct item *item, uint3
     item->server_name = arena_intern(run->plan->arena, bs->name);
     item->name = clone->name;
     if (!item->server_id || !item->server_name)
-        return problem_is(p, ITEM_E_LOOKUP);
+        engine_out_of_memory();
     if (!check_fields(clone, source->kind, p))
         return false;
     return !job_kind_has_repository(source->kind) || bind_repository(run, clone, bs->id, item, p);
@@ -402,6 +410,8 @@ static void bind_fail(struct run *run, uint32_t slot, struct problem *p)
 {
     struct item_event fail = {.kind = ITEM_EVENT_FAIL, .error = p->error, .http = p->http};
     fail.message = arena_intern(run->plan->arena, buf_str(&p->text));
+    if (!fail.message || p->text.error == -ENOMEM)
+        engine_out_of_memory(); /* rather than a failure that nobody can explain */
     engine_emit(run->engine, run, slot, &fail);
 }
 
@@ -410,8 +420,10 @@ static void bind_job_event(struct run *run, uint32_t slot, enum item_event_kind 
     struct buf uid = BUF_INIT(256);
     struct item_event event = {.kind = kind};
     buf_printf(&uid, "urn:veeam:Job:%s", job_id);
-    event.job_uid = *job_id ? arena_str(run->plan->arena, buf_str(&uid)) : NULL;
+    event.job_uid = *job_id ? arena_str(run->plan->arena, buf_whole(&uid)) : NULL;
     buf_done(&uid);
+    if (*job_id && !event.job_uid)
+        engine_out_of_memory();
     engine_emit(run->engine, run, slot, &event);
 }
 

@@ -89,6 +89,8 @@ static bool doubt_stranger(const struct server *server, const struct item *item)
 {
     struct buf key = BUF_INIT(64 * 1024);
     buf_printf(&key, "%s\n%s", item->server_id, item->name);
+    if (key.error)
+        engine_out_of_memory();
     bool is = table_key(&server->sweep.strangers, buf_str(&key)) != NULL;
     buf_done(&key);
     return is;

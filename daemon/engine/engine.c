@@ -46,6 +46,12 @@ const struct item *slot_decided(const struct engine *engine, const struct slot *
     return slot->pending ? &engine->batch[slot->pending - 1].next : &slot->item;
 }
 
+void engine_out_of_memory(void)
+{
+    log_error("out of memory; what is under way stops here and goes on after a restart");
+    abort();
+}
+
 static struct pending *engine_pending(struct engine *engine, struct run *run, uint32_t slot)
 {
     struct slot *s = &run->slots[slot];
@@ -103,10 +109,8 @@ void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const st
         return;
     }
     struct pending *p = engine_pending(engine, run, slot);
-    if (!p) {
-        log_error("out of memory; run %s stops here and goes on after a restart", run->id);
-        abort(); /* what was decided cannot be kept: a restart recovers from what is stored */
-    }
+    if (!p)
+        engine_out_of_memory(); /* what was decided cannot be kept */
     p->next = next;
     engine_count(run, s, state, next.state);
 }

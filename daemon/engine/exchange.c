@@ -110,6 +110,8 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     e->retry_after_ms = reply->retry_after_ms;
     e->token = reply->session ? strdup(reply->session) : NULL;
     e->text = strdup(reply->error ? reply->error : "");
+    if (reply->session && !e->token && !e->read_error)
+        e->read_error = -ENOMEM; /* a logon without its token is none */
     exchange_unlink(e);
     e->server->in_flight--;
     if (engine->inbox_last)
@@ -190,6 +192,11 @@ struct exchange *exchange_new(struct server *server, enum exchange_kind kind, en
 int exchange_start(struct exchange *e)
 {
     struct server *server = e->server;
+    if (e->path.error || e->body.error) { /* half a request asks for something else */
+        int error = e->path.error ? e->path.error : e->body.error;
+        exchange_free(e);
+        return error;
+    }
     e->request.path = buf_str(&e->path);
     if (e->body.len)
         e->request.body = (struct bytes){e->body.data, e->body.len};

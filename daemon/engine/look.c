@@ -14,8 +14,10 @@ static void look_found(struct run *run, uint32_t slot, const char *job_id)
     struct buf uid = BUF_INIT(256);
     buf_printf(&uid, "urn:veeam:Job:%s", job_id);
     struct item_event found = {.kind = ITEM_EVENT_FOUND,
-                               .job_uid = arena_str(run->plan->arena, buf_str(&uid))};
+                               .job_uid = arena_str(run->plan->arena, buf_whole(&uid))};
     buf_done(&uid);
+    if (!found.job_uid)
+        engine_out_of_memory();
     engine_emit(run->engine, run, slot, &found);
 }
 

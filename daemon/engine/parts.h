@@ -337,6 +337,9 @@ struct engine {
 
 /* engine.c */
 void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const struct item_event *event);
+/* What was decided or seen cannot be kept, and without it something might be done wrong: says so and
+ * ends the process. A restart recovers from what is stored. */
+_Noreturn void engine_out_of_memory(void);
 void engine_wake(struct engine *engine);
 const struct item *slot_decided(const struct engine *engine, const struct slot *slot);
 

@@ -243,8 +243,10 @@ static void server_log_off(struct server *server)
 {
     struct exchange *e = exchange_new(server, EXCHANGE_LOGOFF, HTTP_DELETE);
     server->logged_off = true;
-    if (e && buf_printf(&e->path, "/api/logonSessions/%s", server->session_id) == 0)
-        exchange_start(e);
+    if (!e)
+        return;
+    buf_printf(&e->path, "/api/logonSessions/%s", server->session_id);
+    exchange_start(e);
 }
 
 /* ---- answers ---- */

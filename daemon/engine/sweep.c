@@ -137,17 +137,17 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
         found->other++;
     if (!found->job_id || (exact && !again))
         found->job_id = arena_str(server->sweep.arena, job->id);
-    return true;
+    return found->job_id != NULL;
 }
 
 static void sweep_stranger(struct server *server, const struct seen_entity *job)
 {
     struct buf key = BUF_INIT(64 * 1024);
     buf_printf(&key, "%s\n%s", job->server_id, job->name);
-    bool known = table_key(&server->sweep.strangers, buf_str(&key)) != NULL;
-    const char *copy = known ? NULL : arena_str(server->sweep.arena, buf_str(&key));
-    if (copy)
-        table_put(&server->sweep.strangers, copy, 1);
+    bool known = !key.error && table_key(&server->sweep.strangers, buf_str(&key)) != NULL;
+    const char *copy = known ? NULL : arena_str(server->sweep.arena, buf_whole(&key));
+    if (!known && (!copy || table_put(&server->sweep.strangers, copy, 1) < 0))
+        engine_out_of_memory();
     buf_done(&key);
 }
 
@@ -162,8 +162,10 @@ static void sweep_tell(struct server *server, const struct found *found)
     struct buf uid = BUF_INIT(256);
     struct item_event event = {.kind = ITEM_EVENT_FOUND};
     buf_printf(&uid, "urn:veeam:Job:%s", found->job_id ? found->job_id : "");
-    event.job_uid = arena_str(run->plan->arena, buf_str(&uid));
+    event.job_uid = arena_str(run->plan->arena, buf_whole(&uid));
     buf_done(&uid);
+    if (!event.job_uid)
+        engine_out_of_memory();
     const struct item *item = slot_decided(server->engine, &run->slots[slot]);
     if (found->exact > 1 || (found->exact == 0 && found->other > 1)) {
         event.kind = ITEM_EVENT_UNSETTLED;

@@ -43,11 +43,11 @@ static struct task_owner *task_owner_add(struct server *server, const char *task
 void watch_owner(struct server *server, const char *task_id, struct run *run, uint32_t slot)
 {
     struct task_owner *owner = task_owner_add(server, task_id);
-    if (owner) { /* without it the single look still finds the task */
-        owner->state = TASK_OWNED;
-        owner->run = run;
-        owner->slot = slot;
-    }
+    if (!owner)
+        engine_out_of_memory(); /* the list would show the task, and nobody would know whose it is */
+    owner->state = TASK_OWNED;
+    owner->run = run;
+    owner->slot = slot;
 }
 
 /* Its item has left RUNNING and that is stored. */
@@ -122,8 +122,10 @@ static bool task_decides(struct server *server, struct run *run, uint32_t slot, 
     } else {
         struct buf uid = BUF_INIT(256);
         buf_printf(&uid, "urn:veeam:Job:%s", task->job_id);
-        event.job_uid = arena_str(run->plan->arena, buf_str(&uid));
+        event.job_uid = arena_str(run->plan->arena, buf_whole(&uid));
         buf_done(&uid);
+        if (!event.job_uid)
+            return false; /* no memory for it: the next list shows it again */
     }
     task_took(server, run, slot, item);
     engine_emit(server->engine, run, slot, &event);
@@ -328,7 +330,10 @@ void watch_act(struct server *server)
         return;
     }
     struct exchange *e = exchange_new(server, EXCHANGE_TASKS, HTTP_GET);
-    if (e && buf_add_str(&e->path, "/api/tasks") == 0 && exchange_start(e) == 0)
+    if (!e)
+        return;
+    buf_add_str(&e->path, "/api/tasks");
+    if (exchange_start(e) == 0)
         server->polling = true;
 }
 

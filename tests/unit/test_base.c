@@ -28,6 +28,10 @@ static void buffers_are_bounded(void **state)
     assert_int_equal(buf_printf(&buf, "%d", 123), -ENOBUFS);
     assert_int_equal(buf_printf(&buf, "%d", 12), 0);
     assert_string_equal(buf_str(&buf), "abc12");
+    assert_int_equal(buf.error, -ENOBUFS); /* remembered: what is there is not whole */
+    assert_null(buf_whole(&buf));
+    buf_reset(&buf);
+    assert_string_equal(buf_whole(&buf), "");
     buf_done(&buf);
     assert_string_equal(buf_str(&buf), "");
 }
