@@ -114,32 +114,74 @@ static const struct bomb replies[] = {
      "</Links></Task></Tasks>"},
 };
 
-static void replies_in_pieces(void **state)
+static const struct bomb json_replies[] = {
+    {"json: nesting [", "", "[", ""},
+    {"json: nesting {", "", "{\"a\":", ""},
+    {"json: lists in lists", "{\"x\":[", "[[[[[[[[[[[[1]]]]]]]]]]]],", "1]}"},
+    {"json: values", "{\"a\":[", "1,", "1]}"},
+    {"json: empty objects", "[", "{},", "{}]"},
+    {"json: empty tasks", "{\"Tasks\":[", "{},", "{}]}"},
+    {"json: members", "{\"a\":0", ",\"k@\":{}", "}"},
+    {"json: members of a task", "{\"Tasks\":[{\"a\":0", ",\"k@\":\"v\"", "}]}"},
+    {"json: as many members", "{\"x\":[",
+     "{\"a@\":{},\"b\":{},\"c\":{},\"d\":{},\"e\":{},\"f\":{},\"g\":{},\"h\":{}},", "1]}"},
+    {"json: lists of an object", "{\"a\":0", ",\"k@\":[1,2,3]", "}"},
+    {"json: same key", "{\"a\":0", ",\"a\":0", "}"},
+    {"json: colons", "{\"a\"", ":", "}"},
+    {"json: long text", "{\"Message\":\"", "x", "\"}"},
+    {"json: long key", "{\"", "x", "\":1}"},
+    {"json: texts", "{\"x\":[", "\"\\u20ac\\ud83d\\ude00\",", "1]}"},
+    {"json: escapes", "{\"Message\":\"", "\\u0041", "\"}"},
+    {"json: keys of escapes", "{\"a\":0", ",\"\\u0041\\u0041\\u0041\\u0041@\":0", "}"},
+    {"json: long number", "{\"StatusCode\":", "9", "}"},
+    {"json: long fraction", "{\"StatusCode\":0.", "7", "}"},
+    {"json: numbers", "{\"x\":[", "1e308,0.1234567890123456789,", "1]}"},
+    {"json: blanks", "{\"Tasks\":[", " ", "]}"},
+    {"json: not UTF-8", "{\"x\":[", "\"\xff\",", "1]}"},
+    {"json: tasks", "{\"Tasks\":[", "{\"TaskId\":\"task-@\",\"State\":\"Running\"},", "{}]}"},
+    {"json: links of one task", "{\"Tasks\":[{\"Links\":[", "{\"Rel\":\"Related\",\"Href\":\"/api/jobs/@\"},",
+     "{}]}]}"},
+    {"json: machines of one job", "{\"Jobs\":[{\"Includes\":{\"ObjectInJobs\":[",
+     "{\"Name\":\"vm@\",\"Order\":1},", "{}]}}]}"},
+};
+
+static void replies_in_pieces(const struct api_format *format, const struct bomb *bombs, size_t n)
 {
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(replies); i++) {
-        _cleanup_(buf_done) struct buf text = make(&replies[i], REPLY_BYTES);
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_(buf_done) struct buf text = make(&bombs[i], REPLY_BYTES);
         struct api_doc doc;
         struct meter all, piece;
         double longest = 0;
         meter_start(&all);
-        struct api_reader *reader = api_xml.reader_new(NULL, NULL);
+        struct api_reader *reader = format->reader_new(NULL, NULL);
         assert_non_null(reader);
         for (size_t at = 0; at < text.len; at += PIECE) {
             piece.began_ms = 0;
             piece.heap = all.heap;
             double before = meter_ms(&piece);
             int r =
-                api_xml.reader_feed(reader, text.data + at, text.len - at < PIECE ? text.len - at : PIECE);
+                format->reader_feed(reader, text.data + at, text.len - at < PIECE ? text.len - at : PIECE);
             double took = meter_ms(&piece) - before;
             longest = took > longest ? took : longest;
             if (r < 0)
                 break;
         }
-        api_xml.reader_end(reader, &doc);
-        judge(replies[i].name, longest, meter_heap_mib(&all), REPLY_MS, REPLY_MIB);
-        api_xml.reader_free(reader);
+        format->reader_end(reader, &doc);
+        judge(bombs[i].name, longest, meter_heap_mib(&all), REPLY_MS, REPLY_MIB);
+        format->reader_free(reader);
     }
+}
+
+static void replies_in_xml(void **state)
+{
+    (void)state;
+    replies_in_pieces(&api_xml, replies, ARRAY_SIZE(replies));
+}
+
+static void replies_in_json(void **state)
+{
+    (void)state;
+    replies_in_pieces(&api_json, json_replies, ARRAY_SIZE(json_replies));
 }
 
 /* ---- files in YAML ---- */
@@ -288,7 +330,8 @@ static void csv_files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(replies_in_pieces), cmocka_unit_test(settings_files),
-                                       cmocka_unit_test(plan_files), cmocka_unit_test(csv_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replies_in_xml), cmocka_unit_test(replies_in_json),
+                                       cmocka_unit_test(settings_files), cmocka_unit_test(plan_files),
+                                       cmocka_unit_test(csv_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
