@@ -1,5 +1,4 @@
 /* jobclonectl check: reads plans as the daemon does, asks no server. */
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +19,7 @@
 #define PLAN_BYTES_DEFAULT (16 * 1024 * 1024)
 
 struct check {
-    const char *config;
-    bool scheduled, help;
+    const struct ctl *ctl;
     struct settings *settings;
 };
 
@@ -76,7 +74,7 @@ static int check_loaded(const struct check *check, struct plan_files *files)
     clock_gettime(CLOCK_REALTIME, &now);
     struct diag diag = DIAG_INIT;
     struct plan *plan = NULL;
-    bool scheduled = check->scheduled || lies_in_plans(check, files->path);
+    bool scheduled = check->ctl->scheduled || lies_in_plans(check, files->path);
     int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     int r = plan_files_decode(files, check->settings, scheduled, now_ms, &plan, &diag);
     if (r < 0 && diag.count == 0)
@@ -106,50 +104,23 @@ static int check_plan(const struct check *check, const char *path)
 static int load_settings(struct check *check)
 {
     struct diag diag = DIAG_INIT;
-    int r = settings_files_load(check->config, &check->settings, &diag);
+    int r = settings_files_load(check->ctl->config, &check->settings, &diag);
     if (r < 0 && diag.count == 0)
-        diag_add(&diag, check->config, 0, 0, "cannot be read: %s; free some memory and try again",
+        diag_add(&diag, check->ctl->config, 0, 0, "cannot be read: %s; free some memory and try again",
                  strerror(-r));
     diag_print(&diag, stderr);
     diag_done(&diag);
     return r < 0 ? CTL_INVALID : CTL_OK;
 }
 
-static int parse(int argc, char **argv, struct check *check)
+int command_check(struct ctl *ctl)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"scheduled", no_argument, NULL, 's'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    optind = 0; /* begin anew: main has read its own options */
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        if (option == 'c')
-            check->config = optarg;
-        else if (option == 's')
-            check->scheduled = true;
-        else if (option == 'h')
-            check->help = true;
-        else if (option == ':')
-            return command_wrong("check: option \"%s\" needs a value", argv[optind - 1]);
-        else
-            return command_wrong("check: unknown option \"%s\"", argv[optind - 1]);
-    }
-    return optind < argc || check->help ? CTL_OK : command_wrong("check: no plan is given");
-}
-
-int command_check(int argc, char **argv)
-{
-    struct check check = {0};
-    int r = parse(argc, argv, &check);
-    if (r == CTL_OK && check.help)
-        return command_help();
-    if (r == CTL_OK && check.config)
-        r = load_settings(&check);
+    struct check check = {.ctl = ctl};
+    int r = ctl->config ? load_settings(&check) : CTL_OK;
     if (r != CTL_OK)
         return r;
-    for (int i = optind; i < argc; i++)
-        if (check_plan(&check, argv[i]) != CTL_OK)
+    for (int i = 0; i < ctl->n_words; i++)
+        if (check_plan(&check, ctl->words[i]) != CTL_OK)
             r = CTL_INVALID;
     settings_free(check.settings);
     return r;

@@ -1,5 +1,7 @@
 /* jobclonectl: the operator's command. */
 #include <getopt.h>
+#include <locale.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -21,7 +23,7 @@ static int say_unknown(const char *name)
 }
 
 /* Options before the command. True when there is nothing left to do. */
-static bool parse(int argc, char **argv, int *ret_code)
+static bool parse(int argc, char **argv, struct ctl *ctl, int *ret_code)
 {
     static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                             {"json", no_argument, NULL, 'j'},
@@ -29,26 +31,32 @@ static bool parse(int argc, char **argv, int *ret_code)
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     opterr = 0;
-    int option = getopt_long(argc, argv, "+:", options, NULL);
-    if (option == -1)
-        return false;
     *ret_code = CTL_OK;
-    if (option == 'h')
-        *ret_code = command_help();
-    else if (option == 'v')
-        puts("jobclonectl " JOBCLONE_VERSION);
-    else if (option == 's' || option == 'j')
-        *ret_code = command_wrong("--%s speaks to a running daemon, which this version does not support",
-                                  option == 's' ? "socket" : "json");
-    else
-        *ret_code = command_wrong("unknown option \"%s\"", argv[optind - 1]);
-    return true;
+    for (int option; (option = getopt_long(argc, argv, "+:", options, NULL)) != -1;) {
+        if (option == 's') {
+            ctl->socket = optarg;
+        } else if (option == 'j') {
+            ctl->json = true;
+        } else if (option == 'h') {
+            *ret_code = command_help();
+            return true;
+        } else if (option == 'v') {
+            puts("jobclonectl " JOBCLONE_VERSION);
+            return true;
+        } else {
+            *ret_code = command_wrong(option == ':' ? "option \"%s\" needs a value" : "unknown option \"%s\"",
+                                      argv[optind - 1]);
+            return true;
+        }
+    }
+    return false;
 }
 
 static int carry_out(int argc, char **argv)
 {
+    struct ctl ctl = {.socket = CTL_SOCKET_DEFAULT};
     int code;
-    if (parse(argc, argv, &code))
+    if (parse(argc, argv, &ctl, &code))
         return code;
     if (optind >= argc)
         return command_wrong("no command is given");
@@ -56,14 +64,18 @@ static int carry_out(int argc, char **argv)
     if (!command)
         return say_unknown(argv[optind]);
     if (!command->run)
-        return command_wrong("\"%s\" is not supported by this version, which knows \"check\" alone",
-                             command->name);
+        return command_wrong("\"%s\" is not supported by this version", command->name);
     int at = optind;
-    return command->run(argc - at, argv + at);
+    code = command_parse(command, argc - at, argv + at, &ctl);
+    if (code != CTL_OK)
+        return code;
+    return ctl.help ? command_help() : command->run(&ctl);
 }
 
 int main(int argc, char **argv)
 {
+    setlocale(LC_CTYPE, ""); /* how wide a character is on the terminal */
+    signal(SIGPIPE, SIG_IGN);
     int code = carry_out(argc, argv);
     if (fflush(stdout) != 0)
         return command_wrong("the answer cannot be written to standard output");

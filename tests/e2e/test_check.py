@@ -11,7 +11,6 @@ PLAN = "version: 1\nname: p\nserver: prod\nclones:\n  - {name: a, source: T}\n"
 SCHEDULED = PLAN + "schedule: {calendar: daily}\n"
 SETTINGS = ("version: 1\nservers:\n  lab:\n    url: https://em.example.com:9398\n"
             "    username: u\n    password: {credential: c}\n")
-LATER = "preview submit status list show report watch pause resume cancel retry undo schedules".split()
 
 
 class Check(unittest.TestCase):
@@ -78,17 +77,16 @@ class Check(unittest.TestCase):
         for words in (["--help"], ["check", "--help"]):
             code, out, err = self.ctl(*words)
             self.assertEqual((code, err), (0, ""))
-            self.assertIn("jobclonectl check", out)
+            self.assertIn("check PLAN...", out)
         self.assertRegex(self.ctl("--version")[1], r"^jobclonectl \d+\.\d+\.\d+\n$")
 
     def test_wrong_usage_is_2_and_points_to_the_help(self):
         for words in ([], ["chek", "p.yaml"], ["check"], ["check", "--conf"], ["check", "--nonsense", "p"],
-                      ["--nonsense"], *([word] for word in LATER)):
+                      ["--nonsense"]):
             code, out, err = self.ctl(*words)
             self.assertEqual((code, out), (2, ""), words)
             self.assertIn("jobclonectl --help", err, words)
         self.assertIn('did you mean "check"?', self.ctl("chek")[2])
-        self.assertIn("not supported by this version", self.ctl("submit", "p.yaml")[2])
 
     def test_control_characters_are_shown_escaped(self):
         code, _, err = self.ctl("check", "a\x1b[31mb.yaml")
