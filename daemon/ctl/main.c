@@ -1,7 +1,6 @@
 /* jobclonectl: the operator's command. */
 #include <getopt.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -75,7 +74,6 @@ static int carry_out(int argc, char **argv)
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, ""); /* how wide a character is on the terminal */
-    signal(SIGPIPE, SIG_IGN);
     int code = carry_out(argc, argv);
     if (fflush(stdout) != 0)
         return command_wrong("the answer cannot be written to standard output");

@@ -139,6 +139,12 @@ void view_forget(struct view *view, const char *id)
     }
 }
 
+void view_restart(struct view *view)
+{
+    for (size_t i = 0; i < view->n_runs; i++)
+        view->runs[i].n_samples = 0;
+}
+
 static struct view_run *find_or_add(struct view *view, const char *id)
 {
     struct view_run *run = (struct view_run *)find(view, id);

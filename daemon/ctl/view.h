@@ -48,6 +48,9 @@ bool view_run(struct view *view, json_t *run, uint64_t now_ms);
 /* A run that the daemon no longer has. */
 void view_forget(struct view *view, const char *id);
 
+/* Rates begin anew: what was done meanwhile is not known in time. */
+void view_restart(struct view *view);
+
 /* An item that has just ended badly. */
 void view_failure(struct view *view, json_t *failure);
 

@@ -39,8 +39,10 @@ json_int_t view_line_done(json_t *run)
 
 double view_line_rate(const struct view_run *run)
 {
+    if (run->n_samples < 2)
+        return 0;
     const struct view_sample *first = &run->samples[0], *last = &run->samples[run->n_samples - 1];
-    if (run->n_samples < 2 || last->ms - first->ms < 1000)
+    if (last->ms - first->ms < 1000)
         return 0;
     return (double)(last->done - first->done) * 1000 / (double)(last->ms - first->ms);
 }

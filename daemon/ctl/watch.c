@@ -143,6 +143,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
     if (!w->heard) {
         w->heard = w->connected_once = true;
         view_note(&w->view, "");
+        view_restart(&w->view);
         refresh_all(w);
     }
     return events_feed(&w->events, data, n) == 0 ? n : 0;
