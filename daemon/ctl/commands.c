@@ -38,6 +38,8 @@ static const char help[] =
     "The daemon\n"
     "  status             servers, sessions, runs, limits\n"
     "  schedules          next times, last results\n"
+    "  doctor             is all as the daemon needs it: settings, rights, room, clock, and each\n"
+    "                     server's name, certificate, logon and role; --config FILE\n"
     "\n"
     "  --socket PATH      the control socket (default " CTL_SOCKET_DEFAULT ")\n"
     "  --json             print what the daemon answers (docs/control-api.md)\n"
@@ -62,6 +64,7 @@ const struct command commands[] = {
     {"retry", "run", 1, 1, 0, command_retry},
     {"undo", "run", 1, 1, 0, NULL},
     {"schedules", NULL, 0, 0, 0, command_schedules},
+    {"doctor", NULL, 0, 0, CTL_CONFIG, command_doctor},
     {0},
 };
 

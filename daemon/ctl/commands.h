@@ -74,3 +74,5 @@ int command_cancel(struct ctl *ctl);
 int command_retry(struct ctl *ctl);
 /* watch.c */
 int command_watch(struct ctl *ctl);
+/* doctor.c: works without the daemon */
+int command_doctor(struct ctl *ctl);

@@ -161,7 +161,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 
 /* ---- the handle ---- */
 
-static void set_tls(CURL *easy, const struct server_settings *s)
+void http_set_tls(CURL *easy, const struct server_settings *s)
 {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or newer */
     bool check = s->verify && (s->ca_file || !s->pin); /* a pin without a CA decides alone */
@@ -208,7 +208,7 @@ struct transfer *transfer_new(struct http_curl *http)
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, http);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, http);
-    set_tls(t->easy, s);
+    http_set_tls(t->easy, s);
     return t;
 }
 

@@ -1,8 +1,13 @@
-/* What the TLS errors of curl and OpenSSL mean: to the port, and to a person. */
+/* What TLS must be like, and what the errors of curl and OpenSSL mean: to the port, and to a person. */
 #pragma once
 
 #include <curl/curl.h>
 #include <stdbool.h>
+
+struct server_settings;
+
+/* Sets how the server proves itself, by its settings, which are borrowed as long as the handle. */
+void http_set_tls(CURL *easy, const struct server_settings *settings);
 
 /* True when the peer or its certificate has been refused, or no TLS can be agreed on with it. A
  * connection that merely broke off or took too long is not: the server may be starting. */
