@@ -1,4 +1,5 @@
 /* jobclonectl check: reads plans as the daemon does, asks no server. */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 struct check {
     const struct ctl *ctl;
     struct settings *settings;
+    json_t *plans; /* with --json, printed in the end */
 };
 
 /* In a folder named plans.d, or in that of the settings. */
@@ -68,6 +70,26 @@ static void print_good(const char *path, const struct plan *plan, int64_t now_ms
     printf("%s\n", buf_str(&line));
 }
 
+/* For --json: the same as is said, a message a string. */
+static void note_json(const struct check *check, const char *path, const struct plan *plan,
+                      const char *errors)
+{
+    json_t *messages = json_array();
+    _cleanup_(buf_done) struct buf file = BUF_INIT(64 * 1024);
+    text_escape(&file, path); /* it need not be UTF-8 */
+    _cleanup_free_ char *text = strdup(errors);
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+        if (*line)
+            json_array_append_new(messages, json_string(line));
+    json_t *one = json_pack("{s:s,s:b,s:o}", "file", buf_str(&file), "ok", plan != NULL, "errors", messages);
+    if (plan) {
+        json_object_set_new(one, "plan", json_string(plan->name));
+        json_object_set_new(one, "server", json_string(plan->server));
+        json_object_set_new(one, "clones", json_integer((json_int_t)plan->n_clones));
+    }
+    json_array_append_new(check->plans, one);
+}
+
 static int check_loaded(const struct check *check, struct plan_files *files)
 {
     struct timespec now;
@@ -80,7 +102,9 @@ static int check_loaded(const struct check *check, struct plan_files *files)
     if (r < 0 && diag.count == 0)
         diag_add(&diag, files->path, 0, 0, "cannot be checked: %s; free some memory and try again",
                  strerror(-r));
-    if (r == 0)
+    if (check->plans)
+        note_json(check, files->path, plan, buf_str(&diag.text));
+    else if (r == 0)
         print_good(files->path, plan, now_ms);
     diag_print(&diag, stderr);
     diag_done(&diag);
@@ -96,6 +120,8 @@ static int check_plan(const struct check *check, const char *path)
     int r = plan_files_load(path, plan_bytes, &files, &error);
     if (r < 0)
         fprintf(stderr, "%s\n", buf_str(&error));
+    if (r < 0 && check->plans)
+        note_json(check, path, NULL, buf_str(&error));
     r = r < 0 ? CTL_INVALID : check_loaded(check, &files);
     plan_files_done(&files);
     return r;
@@ -119,9 +145,17 @@ int command_check(struct ctl *ctl)
     int r = ctl->config ? load_settings(&check) : CTL_OK;
     if (r != CTL_OK)
         return r;
+    if (ctl->json)
+        check.plans = json_array();
     for (int i = 0; i < ctl->n_words; i++)
         if (check_plan(&check, ctl->words[i]) != CTL_OK)
             r = CTL_INVALID;
     settings_free(check.settings);
+    if (check.plans) {
+        json_t *all = json_pack("{s:o}", "plans", check.plans);
+        json_dumpf(all, stdout, JSON_COMPACT);
+        putchar('\n');
+        json_decref(all);
+    }
     return r;
 }

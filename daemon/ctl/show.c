@@ -138,8 +138,7 @@ int command_list(struct ctl *ctl)
     if (r == CTL_OK && !ctl->json && json_array_size(runs) == 0)
         fputs("there are no runs yet\n", stderr);
     if (r == CTL_OK && !ctl->json && json_is_true(json_object_get(list, "more")))
-        fputs("there are more, older ones: curl with limit= shows up to 10000 (docs/control-api.md)\n",
-              stderr);
+        fputs("older ones are not shown\n", stderr);
     json_decref(list);
     return r;
 }

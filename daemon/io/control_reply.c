@@ -140,7 +140,7 @@ bool control_reply_unless_found(struct control_request *r, const struct control_
         return true;
     if (find->n == 0)
         control_reply_error(r, CONTROL_E_NOT_FOUND,
-                            "there is no run with \"%s\" in its id; see the list of runs", find->part);
+                            "there is no run with \"%s\" in its id; see jobclonectl list", find->part);
     else
         control_reply_error(r, CONTROL_E_AMBIGUOUS,
                             "%zu runs have \"%s\" in their ids (%s, %s%s%s%s); give more of it", find->n,

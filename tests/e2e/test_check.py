@@ -1,4 +1,5 @@
 """jobclonectl check: the daemon's own judgement of plans, offline."""
+import json
 import os
 import pathlib
 import subprocess
@@ -72,6 +73,16 @@ class Check(unittest.TestCase):
         self.assertEqual(self.ctl("check", "p.yaml", "--config", "s.yaml")[0], 0)
         self.write("s.yaml", "version: 1\n")
         self.assertEqual(self.ctl("check", "--config", "s.yaml", "p.yaml")[:2], (2, ""))
+
+    def test_json(self):
+        self.write("bad.yaml", PLAN.replace("source", "sorce"))
+        self.write("good.yaml", PLAN)
+        code, out, err = self.ctl("--json", "check", "bad.yaml", "missing.yaml", "good.yaml")
+        bad, missing, good = json.loads(out)["plans"]
+        self.assertEqual(code, 2)
+        self.assertEqual(good, {"file": "good.yaml", "ok": True, "errors": [], "plan": "p", "server": "prod", "clones": 1})
+        self.assertFalse(bad["ok"] or missing["ok"])
+        self.assertEqual("\n".join(bad["errors"] + missing["errors"]) + "\n", err)
 
     def test_help_and_version(self):
         for words in (["--help"], ["check", "--help"]):
