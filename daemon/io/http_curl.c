@@ -114,6 +114,42 @@ static void http_abort(struct http *port, struct http_request *request)
     uv_idle_start(&http->given, on_given);
 }
 
+/* ---- turns ---- */
+
+void http_turn_begin(struct http_curl *http)
+{
+    if (!http->turn_began_ns)
+        http->turn_began_ns = uv_hrtime();
+}
+
+static void on_check(uv_check_t *check)
+{
+    struct http_curl *http = check->data;
+    http->turn++;
+    http->turn_began_ns = 0;
+}
+
+/* What was held back is given at once, by curl_easy_pause itself. */
+void http_on_resume(uv_idle_t *idle)
+{
+    struct http_curl *http = idle->data;
+    uv_idle_stop(idle);
+    http_turn_begin(http);
+    for (struct transfer *t = http->active, *after; t; t = after) {
+        after = t->after;
+        if (!t->paused)
+            continue;
+        t->paused = false;
+        t->code = curl_easy_pause(t->easy, CURLPAUSE_CONT);
+        if (t->code == CURLE_OK)
+            continue;
+        curl_multi_remove_handle(http->multi, t->easy);
+        transfer_unlink(t);
+        transfer_finish(t);
+    }
+    http_drain(http);
+}
+
 /* ---- life ---- */
 
 static bool curl_accepts_pin(const char *pin)
@@ -205,8 +241,13 @@ int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const
                                .password = copy};
     uv_timer_init(loop, &http->timer);
     uv_idle_init(loop, &http->given);
-    http->timer.data = http->given.data = http;
-    http->handles = 2;
+    uv_idle_init(loop, &http->resume);
+    uv_check_init(loop, &http->check);
+    http->timer.data = http->given.data = http->resume.data = http->check.data = http;
+    http->handles = 4;
+    http->turn = 1;
+    uv_check_start(&http->check, on_check);
+    uv_unref((uv_handle_t *)&http->check); /* alone it does not keep the loop */
     http_set_connections(http);
     http_socket_setup(http);
     *ret = http;
@@ -250,6 +291,8 @@ static void http_close_all(struct http_curl *http)
     header_set_release(http->headers);
     uv_close((uv_handle_t *)&http->timer, on_handle_closed);
     uv_close((uv_handle_t *)&http->given, on_handle_closed);
+    uv_close((uv_handle_t *)&http->resume, on_handle_closed);
+    uv_close((uv_handle_t *)&http->check, on_handle_closed);
 }
 
 static void on_last(uv_idle_t *idle)

@@ -109,12 +109,28 @@ static size_t on_read(char *to, size_t size, size_t n, void *user)
     return take;
 }
 
+/* One piece a turn is anybody's; after that the time for all of them counts. curl
+ * itself would go on for as long as data comes. */
+static bool turn_is_over(struct transfer *t)
+{
+    struct http_curl *http = t->http;
+    bool over = t->last_turn == http->turn && http->turn_began_ns &&
+                uv_hrtime() - http->turn_began_ns > UINT64_C(1000000) * TURN_MS;
+    t->last_turn = http->turn;
+    return over;
+}
+
 static size_t on_write(char *data, size_t size, size_t n, void *user)
 {
     struct transfer *t = user;
     size_t len = size * n;
     if (t->aborted)
         return 0;
+    if (turn_is_over(t)) {
+        t->paused = true;
+        uv_idle_start(&t->http->resume, http_on_resume);
+        return CURL_WRITEFUNC_PAUSE;
+    }
     if (len > t->request->body_max - t->received) {
         t->too_large = true;
         return 0;
@@ -250,7 +266,7 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
         return -ENOMEM;
     t->request = request;
     t->sent = t->received = t->header_bytes = 0;
-    t->too_large = t->aborted = false;
+    t->too_large = t->aborted = t->paused = false;
     t->error[0] = '\0';
     t->headers = header_set_for(t->http, request->media_type, request->logon ? NULL : request->session);
     if (!t->headers || curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)

@@ -8,6 +8,7 @@
 #include "io/http_curl.h"
 
 #define HEADERS_MAX ((size_t)64 * 1024)
+#define TURN_MS 10 /* of the loop, for bodies; a server may send faster than they can be read */
 
 /* Header lines for one session token and media type; kept until no request uses them. */
 struct header_set {
@@ -27,6 +28,8 @@ struct transfer {
     struct header_set *headers;
     size_t sent, received, header_bytes;
     bool too_large;
+    bool paused;        /* until the loop comes round */
+    uint64_t last_turn; /* in which it took a piece of its body */
     char *session;
     char error[CURL_ERROR_SIZE];
     char text[CURL_ERROR_SIZE + 256]; /* the error with advice */
@@ -40,8 +43,11 @@ struct http_curl {
     struct http port;
     uv_loop_t *loop;
     CURLM *multi;
-    uv_timer_t timer; /* curl's one timer */
-    uv_idle_t given;  /* gives aborted requests back from the loop */
+    uv_timer_t timer;             /* curl's one timer */
+    uv_idle_t given;              /* gives aborted requests back from the loop */
+    uv_idle_t resume;             /* lets paused transfers go on */
+    uv_check_t check;             /* ends a turn */
+    uint64_t turn, turn_began_ns; /* number; 0 between turns */
     const struct server_settings *settings;
     const char *media_type;
     char *password;
@@ -60,6 +66,10 @@ struct http_curl {
 void http_socket_setup(struct http_curl *http);
 /* Reads every completion; called after each action. */
 void http_drain(struct http_curl *http);
+/* A callback of the loop that will let curl read begins: notes when the turn began. */
+void http_turn_begin(struct http_curl *http);
+/* uv_idle_cb: lets paused transfers go on. */
+void http_on_resume(uv_idle_t *idle);
 /* One handle less; the last one ends the life of the object. */
 void http_handle_closed(struct http_curl *http);
 /* CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION: a connection's life. */

@@ -20,6 +20,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct sock *s = poll->data;
     struct http_curl *http = s->http;
     int flags = 0, running;
+    http_turn_begin(http);
     if (status < 0)
         flags = CURL_CSELECT_ERR;
     if (events & UV_READABLE)
@@ -122,6 +123,7 @@ static void on_timeout(uv_timer_t *timer)
 {
     struct http_curl *http = timer->data;
     int running;
+    http_turn_begin(http);
     curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     http_drain(http);
 }
