@@ -6,14 +6,15 @@
 
 #include "engine/parts.h"
 
-/* Makes room for one more element; -ENOMEM too when the answer would take more than SEEN_MAX. */
+/* Makes room for one more element; -ENOMEM too when the answer would take more than SEEN_MAX,
+ * the old table beside the new one while it grows. */
 static int grow(const struct exchange *e, void **array, size_t n, size_t *size, size_t element)
 {
-    if (arena_size(e->arena) + n * element > SEEN_MAX)
+    size_t more = n < *size ? 0 : *size ? *size * 2 : 16;
+    if (arena_size(e->arena) + (*size + more) * element > SEEN_MAX)
         return -ENOMEM;
-    if (n < *size)
+    if (!more)
         return 0;
-    size_t more = *size ? *size * 2 : 16;
     void *next = realloc(*array, more * element);
     if (!next)
         return -ENOMEM;

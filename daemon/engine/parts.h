@@ -20,7 +20,7 @@
 #define NO_SLOT UINT32_MAX
 #define ANSWER_MAX ((size_t)1 << 20) /* design note 13 */
 #define LIST_MAX ((size_t)256 << 20)
-#define SEEN_MAX ((size_t)12 << 20) /* what may be kept of one answer; tables and growing come on top */
+#define SEEN_MAX ((size_t)15 << 20) /* what may be kept of one answer */
 #define PAGES_MAX 20000             /* of one list; 2 million jobs where the server gives 100 a page */
 #define PAGE_SIZE 500
 
