@@ -239,7 +239,10 @@ static void the_samples_are_good(void **state)
     static const struct {
         const char *path;
         size_t n;
-    } samples[] = {{CONFIG_DIR "/plans/first.yaml", 3}, {CONFIG_DIR "/plans/onboarding.yaml", 15}};
+        bool scheduled;
+    } samples[] = {{CONFIG_DIR "/plans/first.yaml", 3, false},
+                   {CONFIG_DIR "/plans/onboarding.yaml", 15, false},
+                   {CONFIG_DIR "/plans.d/nightly.yaml", 5, true}};
     struct settings *settings = NULL;
     _cleanup_(diag_done) struct diag diag = DIAG_INIT;
     (void)state;
@@ -248,7 +251,7 @@ static void the_samples_are_good(void **state)
         struct plan_files files;
         struct plan *plan = NULL;
         load(&files, samples[i].path);
-        assert_int_equal(plan_files_decode(&files, settings, false, 0, &plan, &diag), 0);
+        assert_int_equal(plan_files_decode(&files, settings, samples[i].scheduled, 0, &plan, &diag), 0);
         assert_int_equal(plan->n_clones, samples[i].n);
         plan_free(plan);
         plan_files_done(&files);
