@@ -11,6 +11,7 @@
 
 #define BAR_EVERY_MS 100
 #define LINE_EVERY_MS 5000
+#define WAIT_LINE_EVERY_MS (30 * 60000) /* while the window is closed: nothing changes */
 #define BAR_CELLS 30
 
 void progress_init(struct progress *progress, uint64_t now_ms)
@@ -94,10 +95,12 @@ static void progress_bar(const struct progress *p, const struct run_status *s, c
 void progress_show(struct progress *p, const struct run_status *status, const char *trouble, uint64_t now_ms)
 {
     char text[512];
-    if (p->terminal ? now_ms < p->shown_ms + BAR_EVERY_MS : now_ms < p->line_ms)
+    bool opened = p->waits && !status->opens_ms;
+    if (p->terminal ? now_ms < p->shown_ms + BAR_EVERY_MS : now_ms < p->line_ms && !opened)
         return;
+    p->waits = status->opens_ms != 0;
     p->shown_ms = now_ms;
-    p->line_ms = now_ms + LINE_EVERY_MS;
+    p->line_ms = now_ms + (p->waits ? WAIT_LINE_EVERY_MS : LINE_EVERY_MS);
     progress_text(p, status, trouble, now_ms, text, sizeof(text));
     if (p->terminal)
         progress_bar(p, status, text);

@@ -9,6 +9,7 @@ struct run_status;
 struct progress {
     bool terminal, color;
     bool shown; /* a bar is on the screen */
+    bool waits; /* for its window, as shown last */
     uint64_t started_ms, shown_ms;
     uint64_t line_ms; /* when the next plain line is due */
     unsigned long shown_done;

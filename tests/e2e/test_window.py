@@ -39,10 +39,13 @@ class Window(BenchCase):
         bench = self.bench()
         clones, names = backups(3)
         bench.plan(clones, window={"from": "12:00", "to": "13:00"})
-        self.set_clock(NOON - 3)
+        began = time.monotonic()
+        self.set_clock(NOON - 6)
         child = bench.start()
-        time.sleep(1)
-        self.assertEqual(bench.api_requests(), 0)
+        time.sleep(2)
+        requests = bench.api_requests()
+        if time.monotonic() - began < 5:  # else it has opened: the machine is busy
+            self.assertEqual(requests, 0)
         run = bench.finish(child)
         self.assert_code(run, OK)
         self.assert_each_once(bench, names)
@@ -52,10 +55,11 @@ class Window(BenchCase):
         clones, names = backups(300)
         bench.plan(clones, window={"from": "10:00", "to": "12:00"}, in_flight=1)
         bench.sim.behave(latency_ms=100)
-        self.set_clock(NOON - 8)
+        closes = time.monotonic() + 15
+        self.set_clock(NOON - 15)
         child = bench.start()
         bench.wait_for(lambda: len(bench.clones()) > 1)
-        time.sleep(9)
+        time.sleep(max(0, closes - time.monotonic()) + 1)
         made = len(bench.clones())
         time.sleep(1)
         self.assertEqual(len(bench.clones()), made)
@@ -71,9 +75,10 @@ class Window(BenchCase):
         bench.plan(backups(1)[0], window={"from": "13:00", "to": "14:00"})
         self.set_clock(NOON)
         child = bench.start()
-        time.sleep(6.5)
+        said = b"waiting for its window until 13:00 LAB: 0/1 done"
+        bench.wait_for(lambda: said in os.pread(child.files[1].fileno(), 65536, 0))
         child.send_signal(signal.SIGTERM)
-        self.assertIn("waiting for its window until 13:00 LAB: 0/1 done", bench.finish(child, 30).err)
+        bench.finish(child, 30)
 
 
 if __name__ == "__main__":
