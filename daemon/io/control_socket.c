@@ -15,8 +15,7 @@
 #include "io/control_parts.h"
 #include "io/read_file.h"
 
-#define NEW_SUFFIX ".new"
-#define PATH_LEN_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - sizeof(NEW_SUFFIX))
+#define PATH_LEN_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 #define ACCEPTS_AT_ONCE 64
 #define GROUPS_MAX 1024
@@ -66,24 +65,21 @@ static int make_folder(const char *path)
     return mkdir(folder, 0755) == 0 || errno == EEXIST ? 0 : -errno;
 }
 
-/* Ready under another name, with its rights, before it can be reached under its own. */
-static int bind_new(struct control *control, int fd)
+/* Nobody can connect before it listens: by then it has its rights. The path has been looked at. */
+static int bind_path(struct control *control, int fd)
 {
-    struct sockaddr_un address = control->address;
+    const char *path = control->address.sun_path;
     struct stat st;
-    strcat(address.sun_path, NEW_SUFFIX);
-    unlink(address.sun_path);
-    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    unlink(path);
+    if (bind(fd, (const struct sockaddr *)&control->address, sizeof(control->address)) < 0)
         return -errno;
     int r = 0;
-    if (control->group_known && chown(address.sun_path, (uid_t)-1, control->group) < 0 && errno != EPERM)
+    if (control->group_known && chown(path, (uid_t)-1, control->group) < 0 && errno != EPERM)
         r = -errno;
-    if (r == 0 &&
-        (chmod(address.sun_path, 0660) < 0 || listen(fd, BACKLOG) < 0 || lstat(address.sun_path, &st) < 0 ||
-         rename(address.sun_path, control->address.sun_path) < 0))
+    if (r == 0 && (chmod(path, 0660) < 0 || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0))
         r = -errno;
     if (r < 0) {
-        unlink(address.sun_path);
+        unlink(path);
         return r;
     }
     control->socket_dev = st.st_dev;
@@ -109,7 +105,7 @@ static int make_socket(struct control *control, struct buf *error)
     if (r < 0)
         return r;
     _cleanup_(read_file_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    r = fd < 0 ? -errno : bind_new(control, fd);
+    r = fd < 0 ? -errno : bind_path(control, fd);
     if (r < 0)
         return problem(error, path, r, strerror(-r));
     control->own_socket = true;
