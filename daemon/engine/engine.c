@@ -147,6 +147,12 @@ static struct store_change run_row(const struct engine *engine, const struct run
                                  .count = run->count};
 }
 
+static struct store_change item_row(const struct pending *p)
+{
+    return (struct store_change){
+        .run_id = p->run->id, .item = &p->next, .from = (int)p->run->slots[p->slot].item.state};
+}
+
 static void engine_write(struct engine *engine)
 {
     size_t n = engine->n_batch + engine->n_rows;
@@ -161,8 +167,7 @@ static void engine_write(struct engine *engine)
     }
     size_t at = 0;
     for (; at < engine->n_batch; at++)
-        engine->changes[at] =
-            (struct store_change){.run_id = engine->batch[at].run->id, .item = &engine->batch[at].next};
+        engine->changes[at] = item_row(&engine->batch[at]);
     for (struct run *run = engine->runs; run; run = run->next)
         if (run->row_batched)
             engine->changes[at++] = run_row(engine, run);

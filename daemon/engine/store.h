@@ -23,6 +23,7 @@ enum run_wish {
 struct store_change {
     const char *run_id;
     const struct item *item; /* the item's new value, or NULL: the run itself changed */
+    int from;                /* the state that is stored of it: an enum item_state */
     /* when item is NULL */
     enum run_state run_state;
     enum run_wish run_wish;

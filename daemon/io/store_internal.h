@@ -10,16 +10,28 @@
 #include "engine/store.h"
 #include "io/store_jobs.h"
 
+/* What is known of a run that items are written of. */
+struct store_known_run {
+    char id[32];
+    sqlite3_int64 seq;     /* 0: nothing is known here */
+    sqlite3_int64 history; /* seq of its last transition */
+};
+
+#define STORE_KNOWN_RUNS 8
+
 struct store_sqlite {
     struct store port; /* first: the port is the store */
     uv_loop_t *loop;
     sqlite3 *db;
     int lock; /* held as long as the store is open */
-    sqlite3_stmt *put_item, *put_history, *put_run, *put_totals, *put_due_state, *insert_run, *insert_file,
-        *put_filed;
+    sqlite3_stmt *put_item, *put_step, *put_history, *put_run, *put_totals, *put_due_state, *insert_run,
+        *insert_file, *put_filed;
+    struct store_known_run known[STORE_KNOWN_RUNS]; /* of the worker */
+    unsigned known_next;
     struct store_jobs jobs;
     /* the engine's batch under way */
     bool committing;
+    bool suspect; /* the batch before failed */
     struct store_job commit_job;
     const struct store_change *changes;
     size_t n_changes;
@@ -40,6 +52,7 @@ int store_end(struct store_sqlite *store, int error);
 /* Parts of a transaction that is open. */
 extern const char store_run_sql[], store_totals_sql[], store_due_state_sql[], store_insert_run_sql[],
     store_insert_file_sql[], store_filed_sql[];
+int store_write_item(struct store_sqlite *store, const struct store_change *change, int64_t wall_ms);
 int store_insert_run(struct store_sqlite *store, const struct store_run *run);
 int store_write_run(struct store_sqlite *store, const char *run_id, enum run_state state, enum run_wish wish,
                     int64_t finished_ms);

@@ -14,11 +14,11 @@
 /* In this order; each is repeated until it finds nothing. Runs go last, when what refers to them is gone,
  * so that none takes 200,000 rows with it at once. */
 static const char *const pieces[] = {
-    /* in the order in which they were written, so that the look ends at the first that is young enough */
-    "DELETE FROM history WHERE seq IN (SELECT seq FROM history"
-    " WHERE seq < coalesce((SELECT min(seq) FROM history WHERE wall_ms >= ?1), 9223372036854775807)"
-    " ORDER BY seq LIMIT " PIECE ")",
-    "DELETE FROM history WHERE seq IN (SELECT seq FROM history"
+    /* of each run in the order in which they were written, so that the look ends at the first young enough */
+    "DELETE FROM history WHERE (run, seq) IN (SELECT h.run, h.seq FROM runs r JOIN history h ON h.run = r.seq"
+    " WHERE h.seq < coalesce((SELECT min(k.seq) FROM history k WHERE k.run = r.seq AND k.wall_ms >= ?1),"
+    " 9223372036854775807) LIMIT " PIECE ")",
+    "DELETE FROM history WHERE (run, seq) IN (SELECT run, seq FROM history"
     " WHERE run IN (SELECT seq FROM runs WHERE " OLD_RUN ") LIMIT " PIECE ")",
     "DELETE FROM items WHERE (run, idx) IN (SELECT run, idx FROM items"
     " WHERE run IN (SELECT seq FROM runs WHERE " OLD_RUN ") LIMIT " PIECE ")",

@@ -16,7 +16,9 @@ _Static_assert(ITEM_SUCCEEDED == 4 && ITEM_SKIPPED == 5 && ITEM_FAILED == 6 && I
 _Static_assert(ITEM_UNKNOWN == 8 && ITEM_STATE_COUNT == 9, "stored");
 _Static_assert(ITEM_E_SOURCE_NOT_FOUND == 1 && ITEM_E_KIND_MISMATCH == 8 && ITEM_E_NAME_CONFLICT == 10,
                "stored");
-_Static_assert(ITEM_E_TASK_FAILED == 14 && ITEM_E_ATTEMPTS == 17 && ITEM_E_LOOKUP == 21, "stored");
+_Static_assert(ITEM_E_TASK_FAILED == 14 && ITEM_E_TASK_TIMEOUT == 15 && ITEM_E_ATTEMPTS == 17 &&
+                   ITEM_E_LOOKUP == 21,
+               "stored");
 _Static_assert(JOB_KIND_BACKUP == 1 && JOB_KIND_IMMEDIATE_COPY == 4 && JOB_KIND_COUNT == 5, "stored");
 _Static_assert(RUN_QUEUED == 0 && RUN_RUNNING == 1 && RUN_PAUSED == 2 && RUN_SUCCEEDED == 3, "stored");
 _Static_assert(RUN_FAILED == 4 && RUN_CANCELLED == 5, "stored");
@@ -32,22 +34,20 @@ static const size_t item_texts[] = {
 };
 
 const char store_item_sql[] =
-    "INSERT INTO items (run, idx, state, kind, error, http, attempts, recovered, verified, never_again,"
-    " started_ms, finished_ms, name, folder, source_id, source_name, repository_uid, server_id, server_name,"
-    " session_id, task_id, job_uid, message)"
-    " VALUES ((SELECT seq FROM runs WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-    " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
-    " ON CONFLICT (run, idx) DO UPDATE SET state = ?3, kind = ?4, error = ?5, http = ?6, attempts = ?7,"
-    " recovered = ?8, verified = ?9, never_again = ?10, started_ms = ?11, finished_ms = ?12, name = ?13,"
-    " folder = ?14, source_id = ?15, source_name = ?16, repository_uid = ?17, server_id = ?18,"
-    " server_name = ?19, session_id = ?20, task_id = ?21, job_uid = ?22, message = ?23";
+    "INSERT OR REPLACE INTO items (run, idx, state, kind, error, http, attempts, recovered, verified,"
+    " never_again, started_ms, finished_ms, name, folder, source_id, source_name, repository_uid, server_id,"
+    " server_name, session_id, task_id, job_uid, message)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,"
+    " ?22, ?23)";
 
-/* An item without a row is QUEUED (0). */
+const char store_step_sql[] =
+    "UPDATE items SET state = ?3, error = ?4, http = ?5, attempts = ?6, recovered = ?7, verified = ?8,"
+    " never_again = ?9, started_ms = ?10, finished_ms = ?11, session_id = ?12, task_id = ?13, job_uid = ?14,"
+    " message = ?15 WHERE run = ?1 AND idx = ?2";
+
 const char store_history_sql[] =
-    "INSERT INTO history (run, idx, wall_ms, from_state, to_state, attempts, error, http, task)"
-    " SELECT r.seq, ?2, ?3, coalesce(i.state, 0), ?4, ?5, ?6, ?7, ?8"
-    " FROM runs r LEFT JOIN items i ON i.run = r.seq AND i.idx = ?2"
-    " WHERE r.id = ?1 AND coalesce(i.state, 0) <> ?4";
+    "INSERT INTO history (run, seq, idx, wall_ms, from_state, to_state, attempts, error, http, task)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /* A quota or a limit of the file's size shows as a failed write; SQLite itself
  * tells only ENOSPC apart. */
@@ -157,9 +157,18 @@ static int bind_numbers(sqlite3_stmt *stmt, int first, const sqlite3_int64 *valu
     return 0;
 }
 
-int store_bind_item(sqlite3_stmt *stmt, const char *run_id, const struct item *item)
+static int bind_texts(sqlite3_stmt *stmt, int first, const char *const *texts, size_t n)
+{
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = store_bind_text(stmt, first + (int)i, texts[i]);
+    return r;
+}
+
+int store_bind_item(sqlite3_stmt *stmt, sqlite3_int64 run, const struct item *item)
 {
     const sqlite3_int64 numbers[] = {
+        run,
         item->index,
         (sqlite3_int64)item->state,
         (sqlite3_int64)item->kind,
@@ -172,27 +181,49 @@ int store_bind_item(sqlite3_stmt *stmt, const char *run_id, const struct item *i
         item->started_ms,
         item->finished_ms,
     };
-    int r = store_bind_text(stmt, 1, run_id);
-    if (r == 0)
-        r = bind_numbers(stmt, 2, numbers, ARRAY_SIZE(numbers));
-    for (size_t i = 0; i < ARRAY_SIZE(item_texts) && r == 0; i++) {
-        const char *text;
-        memcpy(&text, (const char *)item + item_texts[i], sizeof(text));
-        r = store_bind_text(stmt, 2 + (int)(ARRAY_SIZE(numbers) + i), text);
-    }
-    return r;
+    const char *texts[ARRAY_SIZE(item_texts)];
+    for (size_t i = 0; i < ARRAY_SIZE(item_texts); i++)
+        memcpy(&texts[i], (const char *)item + item_texts[i], sizeof(texts[i]));
+    int r = bind_numbers(stmt, 1, numbers, ARRAY_SIZE(numbers));
+    return r < 0 ? r : bind_texts(stmt, 1 + (int)ARRAY_SIZE(numbers), texts, ARRAY_SIZE(texts));
 }
 
-int store_bind_history(sqlite3_stmt *stmt, const char *run_id, const struct item *item, int64_t wall_ms)
+int store_bind_step(sqlite3_stmt *stmt, sqlite3_int64 run, const struct item *item)
 {
     const sqlite3_int64 numbers[] = {
-        item->index, wall_ms, (sqlite3_int64)item->state, item->attempts, (sqlite3_int64)item->error,
+        run,
+        item->index,
+        (sqlite3_int64)item->state,
+        (sqlite3_int64)item->error,
+        item->http,
+        item->attempts,
+        item->recovered,
+        item->verified,
+        item->never_again,
+        item->started_ms,
+        item->finished_ms,
+    };
+    const char *const texts[] = {item->session_id, item->task_id, item->job_uid, item->message};
+    int r = bind_numbers(stmt, 1, numbers, ARRAY_SIZE(numbers));
+    return r < 0 ? r : bind_texts(stmt, 1 + (int)ARRAY_SIZE(numbers), texts, ARRAY_SIZE(texts));
+}
+
+int store_bind_history(sqlite3_stmt *stmt, sqlite3_int64 run, sqlite3_int64 seq, int from,
+                       const struct item *item, int64_t wall_ms)
+{
+    const sqlite3_int64 numbers[] = {
+        run,
+        seq,
+        item->index,
+        wall_ms,
+        from,
+        (sqlite3_int64)item->state,
+        item->attempts,
+        (sqlite3_int64)item->error,
         item->http,
     };
-    int r = store_bind_text(stmt, 1, run_id);
-    if (r == 0)
-        r = bind_numbers(stmt, 2, numbers, ARRAY_SIZE(numbers));
-    return r < 0 ? r : store_bind_text(stmt, 8, item->task_id);
+    int r = bind_numbers(stmt, 1, numbers, ARRAY_SIZE(numbers));
+    return r < 0 ? r : store_bind_text(stmt, 10, item->task_id);
 }
 
 static bool read_range(sqlite3_stmt *stmt, int column, sqlite3_int64 max, sqlite3_int64 *ret)

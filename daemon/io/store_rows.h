@@ -36,14 +36,18 @@ int store_bind_text(sqlite3_stmt *stmt, int column, const char *text);
     "i.started_ms, i.finished_ms, i.name, i.folder, i.source_id, i.source_name, i.repository_uid, " \
     "i.server_id, i.server_name, i.session_id, i.task_id, i.job_uid, i.message"
 
-/* Writes an item whole (?1 is the run's id). */
+/* Writes an item whole; `run` is runs.seq. */
 extern const char store_item_sql[];
-int store_bind_item(sqlite3_stmt *stmt, const char *run_id, const struct item *item);
+int store_bind_item(sqlite3_stmt *stmt, sqlite3_int64 run, const struct item *item);
 
-/* Adds a transition to the history, unless the stored state is the same. To be
- * run before the item is written. */
+/* Writes what changes once an item has left QUEUED. No row is changed when it has none. */
+extern const char store_step_sql[];
+int store_bind_step(sqlite3_stmt *stmt, sqlite3_int64 run, const struct item *item);
+
+/* Adds a transition to the history; `seq` counts those of the run. */
 extern const char store_history_sql[];
-int store_bind_history(sqlite3_stmt *stmt, const char *run_id, const struct item *item, int64_t wall_ms);
+int store_bind_history(sqlite3_stmt *stmt, sqlite3_int64 run, sqlite3_int64 seq, int from,
+                       const struct item *item, int64_t wall_ms);
 
 /* Reads the columns above, beginning with the first; strings go into the arena.
  * 0, -EBADMSG for values that no program of ours writes, or -ENOMEM. */

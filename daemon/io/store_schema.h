@@ -9,7 +9,7 @@
 #define STORE_APPLICATION_ID 0x6a62636c
 
 /* The schema that this program writes (PRAGMA user_version). */
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 
 /* Brings the file up to STORE_SCHEMA_VERSION, each step in a transaction of its
  * own. 0; -EPROTO when a newer program wrote it; -EBADMSG when it is no file of

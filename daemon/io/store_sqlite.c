@@ -35,16 +35,6 @@ int store_end(struct store_sqlite *store, int error)
     return error;
 }
 
-static int write_item(struct store_sqlite *store, const struct store_change *change, int64_t wall_ms)
-{
-    int r = store_bind_history(store->put_history, change->run_id, change->item, wall_ms);
-    if (r == 0)
-        r = store_run(store->db, store->put_history);
-    if (r == 0)
-        r = store_bind_item(store->put_item, change->run_id, change->item);
-    return r < 0 ? r : store_run(store->db, store->put_item);
-}
-
 static int write_batch(struct store_sqlite *store, void *data)
 {
     (void)data;
@@ -52,7 +42,7 @@ static int write_batch(struct store_sqlite *store, void *data)
     int r = 0;
     for (size_t i = 0; i < store->n_changes && r == 0; i++) {
         const struct store_change *change = &store->changes[i];
-        r = change->item != NULL ? write_item(store, change, now)
+        r = change->item != NULL ? store_write_item(store, change, now)
                                  : store_write_run(store, change->run_id, change->run_state, change->run_wish,
                                                    change->finished_ms);
     }
@@ -63,6 +53,7 @@ static void on_committed(int error, void *data)
 {
     struct store_sqlite *store = data;
     store->committing = false;
+    store->suspect = error < 0;
     store->changes = NULL;
     store->on_done(error, store->data); /* may begin the next batch */
 }
@@ -180,6 +171,7 @@ static int configure(sqlite3 *db)
                           "PRAGMA synchronous = FULL;"
                           "PRAGMA foreign_keys = ON;"
                           "PRAGMA temp_store = MEMORY;"
+                          "PRAGMA cache_size = -8192;"
                           "PRAGMA journal_size_limit = 67108864");
 }
 
@@ -188,13 +180,10 @@ static int prepare_all(struct store_sqlite *store)
     const struct {
         const char *sql;
         sqlite3_stmt **stmt;
-    } all[] = {{store_item_sql, &store->put_item},
-               {store_history_sql, &store->put_history},
-               {store_run_sql, &store->put_run},
-               {store_totals_sql, &store->put_totals},
-               {store_due_state_sql, &store->put_due_state},
-               {store_insert_run_sql, &store->insert_run},
-               {store_insert_file_sql, &store->insert_file},
+    } all[] = {{store_item_sql, &store->put_item},         {store_step_sql, &store->put_step},
+               {store_history_sql, &store->put_history},   {store_run_sql, &store->put_run},
+               {store_totals_sql, &store->put_totals},     {store_due_state_sql, &store->put_due_state},
+               {store_insert_run_sql, &store->insert_run}, {store_insert_file_sql, &store->insert_file},
                {store_filed_sql, &store->put_filed}};
     int r = 0;
     for (size_t i = 0; i < ARRAY_SIZE(all) && r == 0; i++)
@@ -265,9 +254,9 @@ struct store_sqlite *store_sqlite_close(struct store_sqlite *store)
         return NULL;
     if (!store_sqlite_idle(store))
         abort(); /* the worker would go on with freed memory */
-    sqlite3_stmt *const all[] = {store->put_item,    store->put_history,   store->put_run,
-                                 store->put_totals,  store->put_due_state, store->insert_run,
-                                 store->insert_file, store->put_filed};
+    sqlite3_stmt *const all[] = {store->put_item,   store->put_step,    store->put_history,
+                                 store->put_run,    store->put_totals,  store->put_due_state,
+                                 store->insert_run, store->insert_file, store->put_filed};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(store->db);

@@ -109,10 +109,17 @@ static inline int commit(struct world *world, const struct store_change *changes
     return world->done_error;
 }
 
+static inline int commit_step(struct world *world, const char *run_id, enum item_state from,
+                              const struct item *item)
+{
+    struct store_change change = {.run_id = run_id, .item = item, .from = (int)from};
+    return commit(world, &change, 1);
+}
+
+/* The first change of an item. */
 static inline int commit_item(struct world *world, const char *run_id, const struct item *item)
 {
-    struct store_change change = {.run_id = run_id, .item = item};
-    return commit(world, &change, 1);
+    return commit_step(world, run_id, ITEM_QUEUED, item);
 }
 
 static inline int commit_state(struct world *world, const char *run_id, enum run_state state,

@@ -153,7 +153,7 @@ static void a_batch_among_others_stays_whole(void **state)
     struct item item = {.index = 0, .state = ITEM_SUBMITTING};
     struct store_change strange[] = {{.run_id = RUN_A, .item = &item}, {.run_id = RUN_C, .item = &item}};
     assert_int_equal(store_async_add_run(world->store, make(&made[1], RUN_B), on_told, &told), 0);
-    assert_int_equal(commit(world, strange, 2), -EINVAL);
+    assert_int_equal(commit(world, strange, 2), -ENOENT);
     assert_int_equal(store_async_load_items(world->store, RUN_A, 0, 10, on_items, &told), 0);
     assert_int_equal(store_async_list_runs(world->store, 10, on_runs, &told), 0);
     settle(world);
