@@ -41,6 +41,23 @@ struct arena *arena_free(struct arena *arena)
     return NULL;
 }
 
+void arena_reset(struct arena *arena)
+{
+    struct arena_block *kept = NULL;
+    for (struct arena_block *b = arena->blocks, *next; b; b = next) {
+        next = b->next;
+        if (!next && b->size == ARENA_BLOCK_MIN)
+            kept = b;
+        else
+            free(b);
+    }
+    if (kept)
+        kept->used = 0;
+    table_done(&arena->interned);
+    *arena = (struct arena){
+        .blocks = kept, .bytes = kept ? sizeof(*kept) + kept->size : 0, .block = kept ? ARENA_BLOCK_MIN : 0};
+}
+
 static struct arena_block *arena_room(struct arena *arena, size_t len)
 {
     struct arena_block *b = arena->blocks;

@@ -10,6 +10,9 @@ struct arena;
 struct arena *arena_new(void);
 struct arena *arena_free(struct arena *arena); /* takes NULL; returns NULL */
 
+/* Empties it for the next use; what was taken from it is gone. A little memory is kept. */
+void arena_reset(struct arena *arena);
+
 /* A copy that lives as long as the arena, or NULL when out of memory. A NULL
  * argument gives NULL. */
 const char *arena_str(struct arena *arena, const char *str);

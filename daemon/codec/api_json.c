@@ -51,6 +51,18 @@ static struct api_reader *reader_new(const struct api_handlers *handlers, void *
     return r;
 }
 
+static int reader_again(struct api_reader *r)
+{
+    const struct api_handlers *handlers = r->reading.handlers;
+    void *data = r->reading.data;
+    api_json_cut_done(&r->cut);
+    api_json_reading_done(&r->reading);
+    *r = (struct api_reader){0};
+    api_json_cut_init(&r->cut, on_piece, r);
+    api_json_reading_init(&r->reading, handlers, data);
+    return 0;
+}
+
 static int reader_fail(struct api_reader *r, int error)
 {
     if (!r->cut.error)
@@ -103,6 +115,7 @@ const struct api_format api_json = {.name = "json",
                                     .media_type = "application/json",
                                     .encode_clone = api_json_encode_clone,
                                     .reader_new = reader_new,
+                                    .reader_again = reader_again,
                                     .reader_feed = reader_feed,
                                     .reader_end = reader_end,
                                     .reader_free = reader_free};

@@ -28,6 +28,7 @@ struct api_reader {
     size_t lead;             /* bytes seen before it */
     unsigned bom;            /* of them, bytes of a byte order mark */
     size_t pending;          /* bytes fed since the parser last called */
+    bool used;               /* the parser has been fed */
     bool ended;
 };
 
@@ -116,6 +117,18 @@ static int parser_make(struct api_reader *r)
     return 0;
 }
 
+/* The parser keeps its memory and its names, which are the same in every reply. */
+static int reader_again(struct api_reader *r)
+{
+    if (r->used && xmlCtxtResetPush(r->parser, NULL, 0, NULL, NULL) != 0)
+        return -ENOMEM;
+    api_xml_reading_again(&r->reading);
+    r->lead = r->pending = 0;
+    r->bom = 0;
+    r->used = r->ended = false;
+    return 0;
+}
+
 /* Feeds the parser once and tells what it thinks. */
 static int parser_feed(struct api_reader *r, const char *data, size_t len, bool last)
 {
@@ -140,7 +153,8 @@ static size_t lead_skip(struct api_reader *r, const char *data, size_t len)
             api_xml_reading_fail(&r->reading, -EBADMSG);
             return i;
         } else if (data[i] == '<') {
-            api_xml_reading_fail(&r->reading, parser_make(r));
+            api_xml_reading_fail(&r->reading, r->parser ? 0 : parser_make(r));
+            r->used = true;
             return i;
         }
     }
@@ -151,7 +165,7 @@ static int reader_feed(struct api_reader *r, const char *data, size_t len)
 {
     if (r->ended && len)
         api_xml_reading_fail(&r->reading, -EBADMSG);
-    if (!r->reading.error && !r->parser) {
+    if (!r->reading.error && !r->used) {
         size_t skip = lead_skip(r, data, len);
         data += skip;
         len -= skip;
@@ -172,7 +186,7 @@ static int reader_feed(struct api_reader *r, const char *data, size_t len)
 static int reader_end(struct api_reader *r, struct api_doc *ret)
 {
     bool cut = r->bom > 0 && r->bom < 3;
-    if (!r->reading.error && !r->ended && r->parser)
+    if (!r->reading.error && !r->ended && r->used)
         cut = parser_feed(r, NULL, 0, true) == 0 &&
               (r->reading.depth > 0 || r->reading.doc.kind == API_DOC_EMPTY);
     if (cut)
@@ -188,6 +202,7 @@ const struct api_format api_xml = {.name = "xml",
                                    .media_type = "application/xml",
                                    .encode_clone = api_xml_encode_clone,
                                    .reader_new = reader_new,
+                                   .reader_again = reader_again,
                                    .reader_feed = reader_feed,
                                    .reader_end = reader_end,
                                    .reader_free = reader_free};

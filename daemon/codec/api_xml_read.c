@@ -15,6 +15,19 @@ void api_xml_reading_init(struct api_xml_reading *r, const struct api_handlers *
     r->session_id = BUF_INIT(API_XML_TEXT_MAX);
 }
 
+void api_xml_reading_again(struct api_xml_reading *r)
+{
+    struct api_xml_reading next = {.handlers = r->handlers, .data = r->data};
+    memcpy(next.field, r->field, sizeof(next.field));
+    next.error_message = r->error_message;
+    next.session_id = r->session_id;
+    *r = next;
+    for (int i = 0; i < FIELD_COUNT; i++)
+        buf_reset(&r->field[i]);
+    buf_reset(&r->error_message);
+    buf_reset(&r->session_id);
+}
+
 void api_xml_reading_done(struct api_xml_reading *r)
 {
     for (int i = 0; i < FIELD_COUNT; i++)

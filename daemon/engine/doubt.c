@@ -221,7 +221,8 @@ static void doubt_wish_of(struct run *run, uint32_t slot, struct doubt_wish *wis
     const struct item *item = &run->slots[slot].item;
     struct backup_server *bs = doubt_server(run, slot);
     uint64_t base = doubt_base(bs, item);
-    if (!doubt_looked_once(run, item) && !bs->asking && doubt_wants_collection(server, bs, item)) {
+    if (!doubt_looked_once(run, item) && !bs->asking && server_room(server) &&
+        doubt_wants_collection(server, bs, item)) {
         if (now >= bs->ask_due_ms)
             doubt_collect(server, (uint32_t)(bs - server->backup_servers));
         else

@@ -6,6 +6,10 @@
 
 #include "engine/parts.h"
 
+/* Larger ones are not kept for the next request. */
+#define SPARE_MAX 64
+#define SPARE_BYTES 4096
+
 /* Makes room for one more element; -ENOMEM too when the answer would take more than SEEN_MAX,
  * the old table beside the new one while it grows. */
 static int grow(const struct exchange *e, void **array, size_t n, size_t *size, size_t element)
@@ -110,11 +114,12 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     e->status = reply->status;
     e->retry_after_ms = reply->retry_after_ms;
     e->token = reply->session ? strdup(reply->session) : NULL;
-    e->text = strdup(reply->error ? reply->error : "");
+    e->text = reply->error && *reply->error ? strdup(reply->error) : NULL;
     if (reply->session && !e->token && !e->read_error)
         e->read_error = -ENOMEM; /* a logon without its token is none */
     exchange_unlink(e);
     e->server->in_flight--;
+    e->server->others -= e->kind != EXCHANGE_SUBMIT;
     if (engine->inbox_last)
         engine->inbox_last->next = e;
     else
@@ -130,21 +135,65 @@ static void secret_free(char *secret)
     free(secret);
 }
 
-struct exchange *exchange_free(struct exchange *e)
+static void exchange_destroy(struct exchange *e)
 {
-    if (!e)
-        return NULL;
-    if (e->format)
-        e->format->reader_free(e->reader);
+    e->format->reader_free(e->reader);
     arena_free(e->arena);
     buf_done(&e->path);
     buf_done(&e->body);
     free(e->tasks);
     free(e->entities);
+    free(e);
+}
+
+void exchange_free_spare(struct server *server)
+{
+    while (server->spare) {
+        struct exchange *e = server->spare;
+        server->spare = e->next;
+        exchange_destroy(e);
+    }
+    server->n_spare = 0;
+}
+
+/* Most of its cost is the reader's memory: an exchange of the common size is kept for the next request. */
+static bool exchange_keep(struct exchange *e)
+{
+    struct server *server = e->server;
+    bool large =
+        e->size_tasks > SPARE_MAX || e->size_entities > SPARE_MAX || arena_size(e->arena) > SPARE_BYTES;
+    if (large || server->n_spare >= server->settings->in_flight_max || e->format != server->format ||
+        e->format->reader_again(e->reader) < 0)
+        return false;
+    arena_reset(e->arena);
+    buf_reset(&e->path);
+    buf_reset(&e->body);
+    *e = (struct exchange){.next = server->spare,
+                           .server = server,
+                           .format = e->format,
+                           .path = e->path,
+                           .body = e->body,
+                           .reader = e->reader,
+                           .arena = e->arena,
+                           .tasks = e->tasks,
+                           .size_tasks = e->size_tasks,
+                           .entities = e->entities,
+                           .size_entities = e->size_entities};
+    server->spare = e;
+    server->n_spare++;
+    return true;
+}
+
+struct exchange *exchange_free(struct exchange *e)
+{
+    if (!e)
+        return NULL;
     secret_free(e->token);
     secret_free(e->sent_token);
     free(e->text);
-    free(e);
+    e->token = e->sent_token = e->text = NULL;
+    if (!e->arena || !e->reader || !exchange_keep(e))
+        exchange_destroy(e);
     return NULL;
 }
 
@@ -154,19 +203,35 @@ static bool exchange_is_list(enum exchange_kind kind)
            kind == EXCHANGE_NAMED;
 }
 
+/* One that is empty: kept from an earlier request, or made. */
+static struct exchange *exchange_take(struct server *server, const struct api_format *format)
+{
+    struct exchange *e = server->spare;
+    if (e && e->format == format) {
+        server->spare = e->next;
+        server->n_spare--;
+        e->next = NULL;
+        return e;
+    }
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    *e = (struct exchange){.server = server,
+                           .format = format,
+                           .path = BUF_INIT(16 * 1024),
+                           .body = BUF_INIT(64 * 1024),
+                           .arena = arena_new(),
+                           .reader = format->reader_new(&handlers, e)};
+    return e->arena && e->reader ? e : exchange_free(e);
+}
+
 struct exchange *exchange_new_as(struct server *server, enum exchange_kind kind, enum http_method method,
                                  const struct api_format *format)
 {
-    struct exchange *e = calloc(1, sizeof(*e));
+    struct exchange *e = exchange_take(server, format);
     if (!e)
         return NULL;
-    e->server = server; /* exchange_free needs it */
     e->kind = kind;
-    e->path = BUF_INIT(16 * 1024);
-    e->body = BUF_INIT(64 * 1024);
-    e->arena = arena_new();
-    e->format = format;
-    e->reader = format->reader_new(&handlers, e);
     e->serial = server->session.serial;
     if (server->token && kind != EXCHANGE_LOGON && !(e->sent_token = strdup(server->token)))
         return exchange_free(e);
@@ -179,8 +244,6 @@ struct exchange *exchange_new_as(struct server *server, enum exchange_kind kind,
                                        .on_body = on_body,
                                        .on_reply = on_reply,
                                        .user = e};
-    if (!e->arena || !e->reader)
-        return exchange_free(e);
     return e;
 }
 
@@ -212,6 +275,7 @@ int exchange_start(struct exchange *e)
         e->next->prev = e;
     server->exchanges = e;
     server->in_flight++;
+    server->others += e->kind != EXCHANGE_SUBMIT;
     server->last_sent_ms = e->started_ms;
     return 0;
 }

@@ -180,7 +180,9 @@ bool look_by_name(struct server *server)
 {
     const char *names[NAMED_MAX];
     size_t n = 0;
-    if (server->in_doubt > NAMED_MAX || server->naming || server->sweep.finds % NAMED_OF == NAMED_OF - 1)
+    unsigned busy = server->submits + server->others;
+    if (server->in_doubt > NAMED_MAX || server->in_doubt + busy > limit_now(&server->limit) ||
+        server->naming || server->sweep.finds % NAMED_OF == NAMED_OF - 1)
         return false;
     for (struct run *run = server->engine->runs; run; run = run->next) {
         uint32_t at = run->in_state[ITEM_IN_DOUBT].first;

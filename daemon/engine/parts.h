@@ -13,6 +13,7 @@
 #include "model/item.h"
 #include "model/limit.h"
 #include "model/plan.h"
+#include "model/progress.h"
 #include "model/session.h"
 #include "model/settings.h"
 
@@ -34,9 +35,8 @@ struct slot {
     uint32_t pending; /* 1 + place in the batch that is being made or written; 0: none */
     uint32_t source;  /* index into run->sources, NO_SLOT: not bound */
     uint32_t prev, next;
-    bool asked;           /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
-    bool waits;           /* QUEUED: in run->waiting */
-    uint64_t progress_ms; /* RUNNING: a task accepted before it ended last */
+    bool asked; /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    bool waits; /* QUEUED: in run->waiting */
 };
 
 /* A list of slots of one run, in order of arrival. */
@@ -213,6 +213,7 @@ struct run {
 struct backup_server {
     const char *id, *name;
     unsigned unfinished; /* tasks: SUBMITTING and RUNNING items */
+    struct progress progress;
     /* doubt */
     uint64_t shown_ms;              /* the job list last showed a clone in doubt */
     uint64_t asked_ms, accepted_ms; /* collections: asked for, accepted (its start), 0: never */
@@ -252,8 +253,13 @@ struct server {
     char *token, *session_id;
     struct arena *arena; /* ids and names of the server, session ids, task ids */
     struct exchange *exchanges;
-    unsigned in_flight, submits;
-    unsigned released; /* counts items that hold their name no longer, or in another way */
+    struct exchange *spare; /* for the next requests */
+    unsigned n_spare;
+    unsigned in_flight; /* exchanges that have been sent */
+    unsigned submits;   /* clone requests: decided, being stored, sent */
+    unsigned others;    /* exchanges in flight that are none */
+    bool hungry;        /* more clone requests would have been sent if there had been room */
+    unsigned released;  /* counts items that hold their name no longer, or in another way */
     struct limit limit;
     uint64_t last_sent_ms;
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
@@ -282,8 +288,7 @@ struct server {
         uint32_t slot;
     } * task_owners;
     size_t n_task_owners, size_task_owners;
-    struct heap tidy; /* places in task_owners to delete */
-    unsigned tidying;
+    struct heap tidy;       /* places in task_owners to delete */
     bool polling, unlisted; /* unlisted: GET /tasks is not served at present */
     bool list_refused;      /* and in a way that will not change */
     uint64_t unlisted_until_ms;
@@ -291,6 +296,7 @@ struct server {
     uint64_t poll_ms;   /* when the next poll is due */
     uint64_t listed_ms; /* start of the last whole list, 0: none in this session */
     size_t orphans;     /* unfinished clone tasks without owner in it */
+    size_t n_listed;    /* how many tasks it had */
     uint64_t task_ms;   /* how long tasks take, smoothed; 0: not known */
     unsigned singles, looks;
     /* doubt */
@@ -356,6 +362,7 @@ struct exchange *exchange_new_as(struct server *server, enum exchange_kind kind,
                                  const struct api_format *format);
 int exchange_start(struct exchange *exchange);
 struct exchange *exchange_free(struct exchange *exchange);
+void exchange_free_spare(struct server *server);
 enum fault exchange_fault(const struct exchange *exchange);
 const struct fault_decision *exchange_decision(const struct exchange *exchange);
 /* A sentence for people about a failed exchange; in the arena. */
@@ -363,6 +370,8 @@ const char *exchange_text(const struct exchange *exchange, struct arena *arena);
 
 /* server.c */
 bool server_ready(const struct server *server);
+/* May one more request be in flight? */
+bool server_room(const struct server *server);
 void server_reply(struct exchange *exchange);
 void server_act(struct server *server);
 uint64_t server_due(const struct server *server);
@@ -435,6 +444,8 @@ void watch_disown(struct run *run);
 void watch_task_end(struct server *server, const char *task_id);
 void watch_forget(struct server *server);
 void watch_act(struct server *server);
+/* How many requests in flight the tasks need for themselves now. */
+unsigned watch_share(const struct server *server);
 void watch_reply(struct exchange *exchange);
 void watch_timeouts(struct run *run);
 uint64_t watch_due(const struct server *server);

@@ -346,7 +346,7 @@ static void resolve_ask_pages(struct run *run)
             resolve_ask_page(run, 1);
         return;
     }
-    for (unsigned i = 0; i < run->pages && run->asking < PAGES_AT_ONCE; i++) {
+    for (unsigned i = 0; i < run->pages && run->asking < PAGES_AT_ONCE && server_room(run->server); i++) {
         if (run->page_state[i] != PAGE_UNASKED)
             continue;
         if (!resolve_ask_page(run, i + 1))
@@ -367,7 +367,7 @@ static bool resolve_unasked(const struct run *run)
 
 static void resolve_ask_sources(struct run *run)
 {
-    for (uint32_t i = 0; i < run->n_sources && run->asking < limit_now(&run->server->limit); i++) {
+    for (uint32_t i = 0; i < run->n_sources && server_room(run->server); i++) {
         if (run->sources[i].state != SOURCE_UNREAD)
             continue;
         struct exchange *e = exchange_new(run->server, EXCHANGE_SOURCE, HTTP_GET);
@@ -394,8 +394,8 @@ static bool resolve_unread(const struct run *run)
 void resolve_act(struct run *run)
 {
     if (run->phase > PHASE_SOURCES || run->gone || run->resolve_again || !run->hours.state.open ||
-        !server_ready(run->server) || run->engine->stopping || run->state == RUN_PAUSED ||
-        run->engine->now.mono_ms < run->ask_ms)
+        !server_ready(run->server) || !server_room(run->server) || run->engine->stopping ||
+        run->state == RUN_PAUSED || run->engine->now.mono_ms < run->ask_ms)
         return;
     if (run->phase == PHASE_SOURCES)
         resolve_ask_sources(run);
@@ -407,7 +407,8 @@ uint64_t resolve_due(const struct run *run)
 {
     const struct server *server = run->server;
     if (run->phase > PHASE_SOURCES || run->resolve_again || !run->hours.state.open ||
-        server->session.state != SESSION_OPEN || run->engine->stopping || run->state == RUN_PAUSED)
+        server->session.state != SESSION_OPEN || !server_room(server) || run->engine->stopping ||
+        run->state == RUN_PAUSED)
         return INSTANT_NEVER;
     if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : !resolve_unasked(run))
         return INSTANT_NEVER;

@@ -109,6 +109,11 @@ bool server_ready(const struct server *server)
            now >= server->busy_until_ms && now >= server->probe_ms;
 }
 
+bool server_room(const struct server *server)
+{
+    return server->submits + server->others < limit_now(&server->limit);
+}
+
 /* ---- session ---- */
 
 static void server_session_gone(struct server *server)
@@ -381,8 +386,10 @@ void server_act(struct server *server)
         server_give_back(server);
     if (!server_ready(server))
         return;
-    watch_act(server);
-    doubt_act(server);
+    if (server_room(server))
+        watch_act(server);
+    if (server_room(server))
+        doubt_act(server);
 }
 
 uint64_t server_due(const struct server *server)
@@ -393,7 +400,7 @@ uint64_t server_due(const struct server *server)
     uint64_t due = INSTANT_NEVER;
     if (server->session.state == SESSION_CLOSED && server_has_work(server))
         due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
-    if (server->session.state == SESSION_OPEN) {
+    if (server->session.state == SESSION_OPEN && server_room(server)) { /* else an answer comes first */
         due = min_u64(watch_due(server), doubt_due(server));
         if (due < gate)
             due = gate;

@@ -13,6 +13,7 @@ struct server *server_free(struct server *server)
         server->exchanges = e->next;
         exchange_free(e);
     }
+    exchange_free_spare(server);
     sweep_stop(server);
     if (server->token)
         explicit_bzero(server->token, strlen(server->token));
@@ -22,6 +23,8 @@ struct server *server_free(struct server *server)
     table_done(&server->tasks);
     free(server->task_owners);
     heap_done(&server->tidy);
+    for (size_t i = 0; i < server->n_backup_servers; i++)
+        progress_done(&server->backup_servers[i].progress);
     free(server->backup_servers);
     table_done(&server->backup_server_ids);
     arena_free(server->arena);

@@ -45,16 +45,28 @@ static bool run_submit_one(struct run *run)
     return false;
 }
 
+/* Requests in flight that are left for clones: what the tasks need is theirs, whether they have it or not
+ * yet. */
+static unsigned submit_room(const struct server *server)
+{
+    unsigned limit = limit_now(&server->limit), share = watch_share(server);
+    unsigned others = server->others > share ? server->others : share;
+    return others < limit ? limit - others : 0;
+}
+
 void submit_decide(struct server *server)
 {
+    server->hungry = false;
     if (!server_ready(server))
         return;
     bool any = true;
     while (any) {
         any = false;
         for (struct run *run = server->engine->runs; run; run = run->next) {
-            if (server->submits >= limit_now(&server->limit))
+            if (server->submits >= submit_room(server)) {
+                server->hungry = true;
                 return;
+            }
             if (run->server == server && run_submit_one(run))
                 any = true;
         }

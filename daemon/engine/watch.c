@@ -7,7 +7,8 @@
 #include "engine/parts.h"
 
 #define SINGLES_MAX 8
-#define TIDY_MIN 8 /* at once; more when the server bears more */
+#define TIDY_KEEP 500    /* finished tasks that may stay listed while clones wait to be sent */
+#define LISTED_PER_MS 20 /* tasks of a list whose reading takes a tenth of a millisecond */
 #define POLL_FAILURES_MAX 3
 #define UNLISTED_MS 60000 /* then the list is tried again */
 
@@ -93,17 +94,12 @@ void watch_forget(struct server *server)
 
 /* ---- what a task says ---- */
 
-static void task_took(struct server *server, struct run *run, uint32_t slot, const struct item *item)
+static void task_took(struct server *server, const struct run *run, uint32_t slot, const struct item *item)
 {
     uint64_t now = server->engine->now.mono_ms, took = now - item->since_ms;
     server->task_ms = server->task_ms ? (server->task_ms * 7 + took) / 8 : took;
-    /* Whoever was accepted after this one waited in a queue that moves. */
-    if (run->slots[slot].item.state != ITEM_RUNNING)
-        return;
     uint32_t bs = run->sources[run->slots[slot].source].server;
-    for (uint32_t at = run->slots[slot].next; at != NO_SLOT; at = run->slots[at].next)
-        if (run->sources[run->slots[at].source].server == bs)
-            run->slots[at].progress_ms = now;
+    progress_ended(&server->backup_servers[bs].progress, item->since_ms, now);
 }
 
 static bool task_decides(struct server *server, struct run *run, uint32_t slot, const struct seen_task *task)
@@ -144,7 +140,8 @@ static void task_orphan(struct server *server, const struct seen_task *task)
     struct task_owner *owner = task_owner(server, task->id);
     if (owner && owner->state != TASK_ORPHAN)
         return;
-    if (!server->in_doubt || server->looks >= SINGLES_MAX || !task->success || !task->job_id)
+    if (!server->in_doubt || server->looks >= SINGLES_MAX || !server_room(server) || !task->success ||
+        !task->job_id)
         return;
     if (!owner && !(owner = task_owner_add(server, task->id)))
         return;
@@ -179,7 +176,7 @@ static void task_seen(struct server *server, const struct seen_task *task)
 static void ask_single(struct server *server, struct run *run, uint32_t slot)
 {
     struct slot *s = &run->slots[slot];
-    if (s->asked || server->singles >= SINGLES_MAX)
+    if (s->asked || server->singles >= SINGLES_MAX || !server_room(server))
         return;
     struct exchange *e = exchange_new(server, EXCHANGE_TASK, HTTP_GET);
     if (!e)
@@ -232,6 +229,7 @@ static void watch_listed(struct exchange *e, enum fault fault)
     for (size_t i = 0; i < e->n_tasks; i++)
         task_seen(server, &e->tasks[i]);
     server->listed_ms = e->started_ms;
+    server->n_listed = e->n_tasks;
     ask_missing(server, e);
 }
 
@@ -257,31 +255,37 @@ void watch_reply(struct exchange *e)
         watch_listed(e, exchange_fault(e));
     } else if (e->kind == EXCHANGE_TASK) {
         watch_single(e);
-    } else {
-        e->server->tidying--;
     }
 }
 
 /* ---- acting ---- */
 
-static unsigned tidy_max(const struct server *server)
+/* Tidying is for a short list, and gives way to clones: a list of some finished tasks costs less than their
+ * deletion at the wrong moment. Beyond that it gets up to half of what is in flight, or the list would grow
+ * faster than it is tidied. */
+static unsigned tidy_share(const struct server *server)
 {
-    unsigned limit = limit_now(&server->limit);
-    return limit > TIDY_MIN ? limit : TIDY_MIN;
+    size_t over = server->tidy.n > TIDY_KEEP ? server->tidy.n - TIDY_KEEP : 0;
+    unsigned half = (limit_now(&server->limit) + 1) / 2;
+    return over < half ? (unsigned)over : half;
 }
 
-/* As many as clones are sent at once, or the list would grow faster than it is tidied. */
+static bool tidy_wanted(const struct server *server)
+{
+    return server->tidy.n > (server->hungry ? TIDY_KEEP : 0) && server_room(server);
+}
+
 static void watch_tidy(struct server *server)
 {
-    while (server->tidy.n && server->tidying < tidy_max(server)) {
+    while (tidy_wanted(server)) {
         struct task_owner *owner = &server->task_owners[heap_pop(&server->tidy).value];
         owner->state = owner->state == TASK_STOP ? TASK_STOPPED : TASK_DONE;
         struct exchange *e = exchange_new(server, EXCHANGE_TIDY, HTTP_DELETE);
         if (!e)
             return;
         buf_printf(&e->path, "/api/tasks/%s", owner->id);
-        if (exchange_start(e) == 0)
-            server->tidying++;
+        if (exchange_start(e) < 0)
+            return;
     }
 }
 
@@ -293,12 +297,15 @@ static size_t watch_running(const struct server *server)
     return n;
 }
 
-/* A tenth of what tasks take. With nothing but doubt to settle there is less and
+/* A tenth of what tasks take, and never so often that reading the list takes more than about a tenth of the
+ * time: that is what a long one costs both sides. With nothing but doubt to settle there is less and
  * less to expect: then it grows with the looks that found nothing. */
 static uint64_t watch_interval(const struct server *server)
 {
     const struct server_settings *settings = server->settings;
-    uint64_t interval = server->task_ms / 10;
+    uint64_t interval = server->task_ms / 10, cost = server->n_listed / LISTED_PER_MS;
+    if (interval < cost)
+        interval = cost;
     if (interval < settings->poll_interval_ms)
         interval = settings->poll_interval_ms;
     if (watch_running(server) == server->in_doubt)
@@ -317,12 +324,23 @@ static void watch_poll_singly(struct server *server)
     }
 }
 
+static bool poll_is_due(const struct server *server)
+{
+    return !server->polling && server->engine->now.mono_ms >= server->poll_ms && watch_running(server);
+}
+
+unsigned watch_share(const struct server *server)
+{
+    return tidy_share(server) + poll_is_due(server);
+}
+
 void watch_act(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
-    watch_tidy(server);
-    if (server->polling || now < server->poll_ms || !watch_running(server))
+    if (!poll_is_due(server)) {
+        watch_tidy(server);
         return;
+    }
     server->poll_ms = now + watch_interval(server);
     server->unlisted = server->unlisted && now < server->unlisted_until_ms;
     if (server->unlisted) {
@@ -339,7 +357,7 @@ void watch_act(struct server *server)
 
 uint64_t watch_due(const struct server *server)
 {
-    if (server->tidy.n && server->tidying < tidy_max(server))
+    if (tidy_wanted(server))
         return 0;
     return !server->polling && watch_running(server) ? server->poll_ms : INSTANT_NEVER;
 }
@@ -355,7 +373,8 @@ void watch_timeouts(struct run *run)
         const struct item *item = &run->slots[at].item;
         if (now - item->since_ms < run->plan->task_timeout_ms)
             return; /* the list is in order of arrival */
-        uint64_t moved = run->slots[at].progress_ms;
+        uint32_t bs = run->sources[run->slots[at].source].server;
+        uint64_t moved = progress_last(&run->server->backup_servers[bs].progress, item->since_ms);
         uint64_t base = item->since_ms > moved ? item->since_ms : moved;
         struct item_event late = {.kind = ITEM_EVENT_TASK_LATE};
         if (now - base >= run->plan->task_timeout_ms)

@@ -269,6 +269,7 @@ void http_handle_closed(struct http_curl *http)
     if (--http->handles)
         return;
     password_free(http->password);
+    free(http->socks);
     void (*on_closed)(void *data) = http->on_closed;
     void *data = http->on_closed_data;
     free(http);

@@ -53,7 +53,8 @@ struct http_curl {
     char *password;
     struct header_set *headers; /* the last ones */
     struct transfer *free_, *active, *ended;
-    struct sock *socks; /* http_socket.c */
+    struct sock **socks; /* http_socket.c: by descriptor */
+    size_t n_socks;
     unsigned long connections;
     bool in_body;     /* inside on_body: curl must not be called */
     bool stopping;    /* no more requests */

@@ -1,7 +1,8 @@
 /* curl's sockets and its one timer on the loop. A uv_poll handle lives as long
  * as its connection (until curl closes it), not as long as curl's interest in
- * it: curl removes and adds a kept connection with every request. Only the
- * resolver's own sockets, which curl closes without telling, go with the interest. */
+ * it: curl removes and adds a kept connection with every request, and what the
+ * loop looks for is changed only when it has to be. Only the resolver's own
+ * sockets, which curl closes without telling, go with the interest. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,9 +10,10 @@
 
 struct sock {
     uv_poll_t poll;
-    struct sock *before, *after; /* those of one http_curl */
     struct http_curl *http;
     curl_socket_t fd;
+    int polled;      /* what the loop looks for */
+    bool wanted;     /* curl is interested */
     bool connection; /* opened by us for curl; else the resolver's */
 };
 
@@ -20,6 +22,12 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct sock *s = poll->data;
     struct http_curl *http = s->http;
     int flags = 0, running;
+    if (!s->wanted || status < 0) {
+        uv_poll_stop(poll);
+        s->polled = 0;
+    }
+    if (!s->wanted) /* most likely the end of an idle connection: curl sees it when it takes it again */
+        return;
     http_turn_begin(http);
     if (status < 0)
         flags = CURL_CSELECT_ERR;
@@ -29,6 +37,28 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         flags |= CURL_CSELECT_OUT;
     curl_multi_socket_action(http->multi, s->fd, flags, &running);
     http_drain(http);
+}
+
+static void on_sock_lost(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static bool socks_keep(struct http_curl *http, struct sock *s)
+{
+    size_t n = (size_t)s->fd + 1;
+    if (n > http->n_socks) {
+        n = n < 64 ? 64 : n * 2;
+        struct sock **all = realloc(http->socks, n * sizeof(struct sock *));
+        if (!all)
+            return false;
+        for (size_t i = http->n_socks; i < n; i++)
+            all[i] = NULL;
+        http->socks = all;
+        http->n_socks = n;
+    }
+    http->socks[s->fd] = s;
+    return true;
 }
 
 static struct sock *sock_new(struct http_curl *http, curl_socket_t fd, bool connection)
@@ -42,10 +72,10 @@ static struct sock *sock_new(struct http_curl *http, curl_socket_t fd, bool conn
     s->http = http;
     s->fd = fd;
     s->connection = connection;
-    s->after = http->socks;
-    if (s->after)
-        s->after->before = s;
-    http->socks = s;
+    if (!socks_keep(http, s)) {
+        uv_close((uv_handle_t *)&s->poll, on_sock_lost);
+        return NULL;
+    }
     http->handles++;
     return s;
 }
@@ -61,22 +91,21 @@ static void on_sock_closed(uv_handle_t *handle)
 /* Takes the descriptor out of the loop at once; the memory goes later. */
 static void sock_close(struct sock *s)
 {
-    if (s->before)
-        s->before->after = s->after;
-    else
-        s->http->socks = s->after;
-    if (s->after)
-        s->after->before = s->before;
+    s->http->socks[s->fd] = NULL;
     uv_close((uv_handle_t *)&s->poll, on_sock_closed);
 }
 
 /* By descriptor: curl forgets an assigned pointer when it loses interest. */
 static struct sock *sock_of(const struct http_curl *http, curl_socket_t fd)
 {
-    struct sock *s = http->socks;
-    while (s && s->fd != fd)
-        s = s->after;
-    return s;
+    return fd >= 0 && (size_t)fd < http->n_socks ? http->socks[fd] : NULL;
+}
+
+/* The loop goes on looking, since mostly the next request wants the same, but it does not stay for that. */
+static void sock_rest(struct sock *s)
+{
+    s->wanted = false;
+    uv_unref((uv_handle_t *)&s->poll);
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *known)
@@ -86,7 +115,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (s && s->connection)
-            uv_poll_stop(&s->poll);
+            sock_rest(s);
         else if (s)
             sock_close(s);
         return 0;
@@ -95,7 +124,12 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
         return -1;
     if (!known)
         curl_multi_assign(http->multi, fd, s);
+    s->wanted = true;
+    uv_ref((uv_handle_t *)&s->poll);
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    if (events == s->polled)
+        return 0;
+    s->polled = events;
     return uv_poll_start(&s->poll, events, on_poll) < 0 ? -1 : 0;
 }
 
