@@ -1,41 +1,50 @@
 #include "codec/api_xml_write.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "codec/api.h"
 #include "codec/api_clone.h"
 
+static int add_special(struct buf *body, char c)
+{
+    switch (c) {
+    case '&':
+        return buf_add_str(body, "&amp;");
+    case '<':
+        return buf_add_str(body, "&lt;");
+    case '>':
+        return buf_add_str(body, "&gt;");
+    case '"':
+        return buf_add_str(body, "&quot;");
+    case '\'':
+        return buf_add_str(body, "&apos;");
+    default: /* blanks other than spaces might be made spaces, or a newline of CR */
+        return buf_printf(body, "&#%d;", c);
+    }
+}
+
 static int add_escaped(struct buf *body, const char *text)
 {
-    int r = 0;
-    for (const char *p = text; *p && r == 0; p++) {
-        switch (*p) {
-        case '&':
-            r = buf_add_str(body, "&amp;");
-            break;
-        case '<':
-            r = buf_add_str(body, "&lt;");
-            break;
-        case '>':
-            r = buf_add_str(body, "&gt;");
-            break;
-        case '"':
-            r = buf_add_str(body, "&quot;");
-            break;
-        case '\'':
-            r = buf_add_str(body, "&apos;");
-            break;
-        case '\t': /* blanks other than spaces might be made spaces, or a newline of CR */
-        case '\n':
-        case '\r':
-            r = buf_printf(body, "&#%d;", *p);
-            break;
-        default:
-            r = buf_add_char(body, *p);
-        }
+    for (;;) {
+        size_t plain = strcspn(text, "&<>\"'\t\n\r");
+        int r = buf_add(body, text, plain);
+        text += plain;
+        if (r < 0 || !*text)
+            return r;
+        r = add_special(body, *text++);
+        if (r < 0)
+            return r;
     }
-    return r;
+}
+
+static int add_tag(struct buf *body, const char *open, const char *name)
+{
+    int r = buf_add_str(body, open);
+    if (r == 0)
+        r = buf_add_str(body, name);
+    return r < 0 ? r : buf_add_char(body, '>');
 }
 
 /* An element with text; absent when the text is NULL. */
@@ -45,10 +54,10 @@ static int add_element(struct buf *body, const char *name, const char *text)
         return 0;
     if (!text_xml_valid(text))
         return -EINVAL;
-    int r = buf_printf(body, "<%s>", name);
+    int r = add_tag(body, "<", name);
     if (r == 0)
         r = add_escaped(body, text);
-    return r < 0 ? r : buf_printf(body, "</%s>", name);
+    return r < 0 ? r : add_tag(body, "</", name);
 }
 
 static int add_kind(const struct api_clone *clone, struct buf *body)
@@ -57,11 +66,11 @@ static int add_kind(const struct api_clone *clone, struct buf *body)
     const char *element = api_clone_fields(clone, fields);
     if (!element)
         return -EINVAL;
-    int r = buf_printf(body, "<%s>", element);
+    int r = add_tag(body, "<", element);
     for (int i = 0; i < API_CLONE_FIELDS && r == 0; i++)
         if (fields[i].name)
             r = add_element(body, fields[i].name, fields[i].text);
-    return r < 0 ? r : buf_printf(body, "</%s>", element);
+    return r < 0 ? r : add_tag(body, "</", element);
 }
 
 int api_xml_encode_clone(const struct api_clone *clone, struct buf *body)

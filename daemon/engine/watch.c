@@ -8,7 +8,7 @@
 
 #define SINGLES_MAX 8
 #define TIDY_KEEP 500    /* finished tasks that may stay listed while clones wait to be sent */
-#define LISTED_PER_MS 20 /* tasks of a list whose reading takes a tenth of a millisecond */
+#define LISTED_PER_MS 10 /* tasks of a list that both sides read and write in a tenth of a millisecond */
 #define POLL_FAILURES_MAX 3
 #define UNLISTED_MS 60000 /* then the list is tried again */
 
