@@ -10,6 +10,7 @@
 
 #include "base/diag.h"
 #include "base/log.h"
+#include "io/file_owner.h"
 #include "io/settings_files.h"
 #include "model/settings.h"
 #include "once.h"
@@ -34,6 +35,7 @@ static const char help[] =
     "  --state DIR     state directory (default: state.directory of the settings)\n"
     "  --check         check the settings and exit\n"
     "  --log-level L   error, warning, info (default) or debug\n"
+    "  --owners        help a daemon behind PrivateUsers= (jobclone-owners.service)\n"
     "  --version       show the version\n"
     "  --help          show this help\n"
     "\n"
@@ -42,7 +44,7 @@ static const char help[] =
 
 struct arguments {
     const char *config;
-    bool check, done;
+    bool check, owners, done;
     struct once_options once;
 };
 
@@ -81,6 +83,9 @@ static int take_option(struct arguments *a, int option)
         return 0;
     case 'l':
         return set_log_level(optarg);
+    case 'w':
+        a->owners = true;
+        return 0;
     case 'v':
         puts("jobcloned " JOBCLONE_VERSION);
         a->done = true;
@@ -97,15 +102,11 @@ static int take_option(struct arguments *a, int option)
 static int parse_arguments(int argc, char **argv, struct arguments *a)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'k'},
-        {"once", required_argument, NULL, 'o'},
-        {"result", required_argument, NULL, 'r'},
-        {"state", required_argument, NULL, 's'},
-        {"log-level", required_argument, NULL, 'l'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"once", required_argument, NULL, 'o'},   {"result", required_argument, NULL, 'r'},
+        {"state", required_argument, NULL, 's'},  {"log-level", required_argument, NULL, 'l'},
+        {"owners", no_argument, NULL, 'w'},       {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},         {0},
     };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1 && !a->done;) {
         int r = take_option(a, option);
@@ -122,6 +123,15 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
     if (!a->once.plan_path && (a->once.result_path || a->once.state_directory))
         return arguments_wrong("--result and --state go with --once");
     return 0;
+}
+
+/* The helper that tells the daemon who owns a file; started by its socket. */
+static int serve_owners(void)
+{
+    int r = file_owner_main();
+    if (r < 0)
+        fprintf(stderr, "jobcloned --owners: %s; it is started by jobclone-owners.socket\n", strerror(-r));
+    return r < 0 ? EXIT_USAGE : 0;
 }
 
 /* Passwords and tokens must reach no core dump (product contract 6.5). */
@@ -143,6 +153,8 @@ int main(int argc, char **argv)
     forbid_dumps();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file limit is an error to report, no reason to die */
+    if (a.owners)
+        return serve_owners();
     r = settings_files_load(a.config, &settings, &diag);
     diag_print(&diag, stderr);
     if (r < 0 && diag.count == 0)
