@@ -116,16 +116,22 @@ static void tell_status(struct service *service, uint64_t now_ms)
     buf_done(&text);
 }
 
+static size_t open_runs(const struct service *service)
+{
+    return service->filing.n + service->queued.n + service->active.n;
+}
+
 /* After the first look at the folders. */
 static void tell_ready(struct service *service)
 {
-    if (service->ready || !service->plans_ready)
+    if (service->ready || !service->plans_ready || !service->spool_ready)
         return;
     service->ready = true;
     notify_ready();
     log_event(LOG_LEVEL_INFO, &(struct log_fields){.kind = LOG_KIND_READY},
-              "ready: %zu open runs, %zu servers, state in %s", service->queued.n + service->active.n,
-              service->settings->n_servers, host_state_directory(service->boot, NULL));
+              "ready: %zu open runs, %zu servers, state in %s, spool %s", open_runs(service),
+              service->settings->n_servers, host_state_directory(service->boot, NULL),
+              service->boot->spool_directory);
 }
 
 /* ---- stopping ---- */
@@ -159,6 +165,7 @@ static void service_stop(struct service *service)
     service->drain_ms = now_ms + DRAIN_MS;
     service->extend_ms = now_ms + EXTEND_MS;
     notify_stopping(DRAIN_MS + LEAVE_MS);
+    service_spool_close(service);
     service_schedule_close(service);
     engine_stop(service->host.engine);
 }
@@ -235,7 +242,8 @@ static void on_session(const char *server, const char *token, const char *sessio
 static bool is_idle(void *data)
 {
     const struct service *service = data;
-    return service->jobs == 0 && service->storing == 0 && !service->control_open && !service->plans_closing;
+    return service->jobs == 0 && service->storing == 0 && !service->control_open && !service->plans_closing &&
+           !service->spool_open;
 }
 
 /* ---- building ---- */
@@ -260,6 +268,8 @@ static int service_open(struct service *service, struct buf *error)
         r = service_schedule_open(service, error);
     if (r == 0)
         r = service_control_open(service, error); /* it answers when the loop turns */
+    if (r == 0)
+        r = service_spool_open(service, error);
     if (r == 0) {
         r = service_runs_open(service);
         if (r < 0)
@@ -271,12 +281,14 @@ static int service_open(struct service *service, struct buf *error)
 static void service_close(struct service *service)
 {
     service_control_close(service);
+    service_spool_close(service);
     service_schedule_close(service);
-    while (service->control_open || service->plans_closing)
+    while (service->control_open || service->spool_open || service->plans_closing)
         uv_run(&service->host.loop, UV_RUN_ONCE);
     host_close(&service->host);
     service_runs_free(service);
     service_settings_free(service);
+    uv_mutex_destroy(&service->filing_lock);
     free(service->trouble);
     log_set_sink(NULL, NULL);
 }
@@ -285,10 +297,10 @@ static void service_run_loop(struct service *service)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     host_catch(&service->host, signals, ARRAY_SIZE(signals));
+    service_spool_start(service);
     service_schedule_start(service);
     host_run(&service->host);
-    log_info("stopped: %zu runs are open and go on with the next start",
-             service->queued.n + service->active.n);
+    log_info("stopped: %zu runs are open and go on with the next start", open_runs(service));
 }
 
 int service_main(const char *config_path, struct settings *settings)
@@ -302,6 +314,7 @@ int service_main(const char *config_path, struct settings *settings)
         settings_free(settings);
         return EXIT_UNREACHABLE;
     }
+    uv_mutex_init(&service.filing_lock);
     service.started_ms = loop_now().wall_ms;
     service.prune_ms = loop_now().mono_ms + PRUNE_MS;
     int exit_code = service_open(&service, &error);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "base/ulid.h"
 #include "host.h"
 #include "io/notify.h"
 #include "io/store_sqlite.h"
@@ -26,6 +27,7 @@ struct spool;
 /* Where a run that is open stands. */
 enum run_place {
     PLACE_STORING,   /* its plan is being stored */
+    PLACE_FILING,    /* of the spool: its copy in accepted/ is being written */
     PLACE_QUEUED,    /* waits for one of limits.runs places */
     PLACE_BLOCKED,   /* cannot begin: `trouble` says why; tried again after a reload and now and then */
     PLACE_LOADING,   /* is read from the store for the engine */
@@ -56,6 +58,7 @@ struct service_run {
     uint64_t again_ms;   /* monotonic: when to try again what failed */
     int64_t finished_ms; /* over: when that was seen first */
     /* PLACE_STORING */
+    bool lent; /* the row's bytes belong to somebody else */
     void (*on_accepted)(int error, struct service_run *run, void *data);
     void *on_accepted_data;
     /* the operator's command under way */
@@ -82,7 +85,7 @@ struct service {
     struct settings *boot;     /* those of the start, by which state, control and spool go until the end */
     struct old_settings *old;  /* replaced, but still used by a server */
     struct notify notify;
-    struct run_list queued, active; /* in order of acceptance; blocked ones are among the queued */
+    struct run_list filing, queued, active; /* in order of acceptance; blocked ones are among the queued */
     size_t storing;
     size_t jobs; /* work that is under way in other threads */
     unsigned signals;
@@ -101,6 +104,9 @@ struct service {
     int64_t clock_ms;           /* wall time over monotonic time, as seen last */
     struct service_hand *hands; /* plans that are wanted now, by hand */
     bool ready;                 /* systemd knows */
+    struct spool *spool;
+    bool spool_open, spool_ready;
+    uv_mutex_t filing_lock; /* the spool files one ended run at a time */
 };
 
 /* ---- service_load.c: reading what is stored of a run, in other threads ---- */
@@ -133,10 +139,18 @@ int service_work(struct service *service, void (*work)(void *data), void (*on_do
 int service_render(struct service *service, const char *run_id, const char *state, int64_t finished_ms,
                    void (*on_done)(int error, int result_fd, int report_fd, void *data), void *data);
 
+/* Files the run in the spool instead, with result and report; the callback takes `filed` (heap): where it
+ * lies now. With an error there is a sentence. */
+int service_render_spool(struct service *service, const char *run_id, const char *state, int64_t finished_ms,
+                         void (*on_done)(int error, char *filed, const char *text, void *data), void *data);
+
 /* ---- service_accept.c ---- */
 
 struct run_offer {
     enum run_origin origin;
+    const char *plan, *server, *file;
+    size_t n_items;
+    bool lent; /* the files' bytes stay the caller's, until on_done; else they are taken */
     bool owned;
     uint32_t owner;
     int64_t accepted_ms, due_ms;
@@ -145,10 +159,10 @@ struct run_offer {
     void *data;
 };
 
-/* Stores a plan that was found good as a new run. `files` is emptied, also on failure. on_done is told when
- * it is durable, with the run, or with an error; 0, or -ENOMEM: then on_done is not called. */
-int service_accept(struct service *service, struct plan_files *files, const struct plan *plan,
-                   const struct run_offer *offer);
+/* Stores a plan that was found good as a new run. on_done is told when it is durable, with the run, or with
+ * an error. 0 with the run's id, or -ENOMEM: then on_done is not called. */
+int service_accept(struct service *service, struct plan_files *files, const struct run_offer *offer,
+                   char ret_run_id[ULID_LEN + 1]);
 
 /* ---- service_runs.c: the registry ---- */
 
@@ -158,6 +172,10 @@ void service_run_free(struct service_run *run);
 
 /* It is stored and waits for its place from now on. */
 void service_run_queue(struct service_run *run);
+
+/* It is stored, and waits for its copy in the spool's accepted/; then for its place. */
+void service_run_file(struct service_run *run);
+void service_run_filed(struct service_run *run);
 
 /* Loads the open runs of the store. 0 or a negative errno. */
 int service_runs_open(struct service *service);
@@ -222,6 +240,15 @@ void service_schedule_close(struct service *service);
 
 /* A run that may not begin yet: an earlier one of the same plan of plans.d is open. */
 bool service_schedule_waits(const struct service *service, const struct service_run *run);
+/* ---- service_spool.c ---- */
+
+int service_spool_open(struct service *service, struct buf *ret_error);
+/* An open run that came from the spool, before service_spool_start. 0 or a negative errno. */
+int service_spool_know(struct service *service, const struct store_run *row);
+void service_spool_start(struct service *service);
+void service_spool_reloaded(struct service *service);
+void service_spool_release(struct service *service, const char *filed);
+void service_spool_close(struct service *service);
 
 /* ---- service_control.c ---- */
 

@@ -182,6 +182,7 @@ void service_reload(struct service *service)
         service->servers_failed = false;
         service_control_reloaded(service);
         service_schedule_reloaded(service);
+        service_spool_reloaded(service);
         service_runs_unblock(service);
         service->reloaded_ms = loop_now().wall_ms;
         log_event(LOG_LEVEL_INFO, &(struct log_fields){.kind = LOG_KIND_RELOADED},

@@ -10,7 +10,9 @@
 #include "base/cleanup.h"
 #include "codec/report_text.h"
 #include "codec/result_json.h"
+#include "io/spool.h"
 #include "model/plan.h"
+#include "model/settings.h"
 #include "service_parts.h"
 
 #define CHUNK ((size_t)64 * 1024)
@@ -18,18 +20,31 @@
 struct render_job {
     char *state;
     int64_t finished_ms;
+    /* into memory files */
     int result_fd, report_fd;
     void (*on_done)(int error, int result_fd, int report_fd, void *data);
+    /* into the spool */
+    struct service *service;
+    char *filed;
+    struct buf text;
+    void (*on_filed)(int error, char *filed, const char *text, void *data);
     void *data;
 };
-
-/* ---- items in order, stored or not ---- */
 
 struct items_view {
     const struct run_load *load;
     size_t at; /* the stored item that is looked at next */
     struct item waiting;
 };
+
+/* A run with its items, ready to be written. */
+struct rendering {
+    struct items_view view;
+    struct result_items items;
+    struct result_run run;
+};
+
+/* ---- items in order, stored or not ---- */
 
 static const struct item *view_item(size_t index, void *user)
 {
@@ -122,23 +137,29 @@ static int render_into(int *ret_fd, const char *name, const struct result_run *r
     return r;
 }
 
+static void rendering_make(struct rendering *ret, const struct run_load *load, const struct render_job *job)
+{
+    const struct store_run *row = &load->run;
+    size_t n = load->plan ? load->plan->n_clones : load->n_items;
+    *ret = (struct rendering){.view = {.load = load}};
+    ret->items = (struct result_items){n, view_item, &ret->view};
+    ret->run = (struct result_run){.run = row->id,
+                                   .plan = row->plan,
+                                   .file = row->file,
+                                   .server = row->server,
+                                   .state = job->state ? job->state : run_state_name(row->state),
+                                   .started_ms = row->accepted_ms,
+                                   .finished_ms = job->state ? job->finished_ms : row->finished_ms};
+}
+
 static int on_render(struct run_load *load, void *data)
 {
     struct render_job *job = data;
-    struct items_view view = {.load = load};
-    size_t n = load->plan ? load->plan->n_clones : load->n_items;
-    struct result_items items = {n, view_item, &view};
-    const struct store_run *row = &load->run;
-    struct result_run run = {.run = row->id,
-                             .plan = row->plan,
-                             .file = row->file,
-                             .server = row->server,
-                             .state = job->state ? job->state : run_state_name(row->state),
-                             .started_ms = row->accepted_ms,
-                             .finished_ms = job->state ? job->finished_ms : row->finished_ms};
-    int r = render_into(&job->result_fd, "result", &run, &items, render_result);
+    struct rendering rendering;
+    rendering_make(&rendering, load, job);
+    int r = render_into(&job->result_fd, "result", &rendering.run, &rendering.items, render_result);
     if (r == 0)
-        r = render_into(&job->report_fd, "report", &run, &items, render_report);
+        r = render_into(&job->report_fd, "report", &rendering.run, &rendering.items, render_report);
     return r;
 }
 
@@ -171,6 +192,73 @@ int service_render(struct service *service, const char *run_id, const char *stat
     struct load_wish wish = {
         .plan = LOAD_PLAN_IF_UNFINISHED, .work = on_render, .on_done = on_rendered, .data = job};
     int r = state && !job->state ? -ENOMEM : service_load(service, run_id, &wish);
+    if (r < 0) {
+        free(job->state);
+        free(job);
+    }
+    return r;
+}
+
+/* ---- into the spool ---- */
+
+static int produce_result(spool_write *to, void *sink, void *user)
+{
+    const struct rendering *rendering = user;
+    return result_json_write(&rendering->run, &rendering->items, &(struct result_sink){to, sink});
+}
+
+static int produce_report(spool_write *to, void *sink, const char *result_path, void *user)
+{
+    const struct rendering *rendering = user;
+    return report_text_write(&rendering->run, &rendering->items, result_path,
+                             &(struct result_sink){to, sink});
+}
+
+static int on_file(struct run_load *load, void *data)
+{
+    struct render_job *job = data;
+    struct rendering rendering;
+    rendering_make(&rendering, load, job);
+    struct spool_end end = {.directory = job->service->boot->spool_directory,
+                            .run_id = load->run.id,
+                            .file = load->run.file,
+                            .filed = load->run.filed,
+                            .well = strcmp(job->state, run_state_name(RUN_SUCCEEDED)) == 0,
+                            .produce_result = produce_result,
+                            .produce_report = produce_report,
+                            .user = &rendering};
+    uv_mutex_lock(&job->service->filing_lock);
+    int r = spool_finish(&end, &job->filed, &job->text);
+    uv_mutex_unlock(&job->service->filing_lock);
+    return r;
+}
+
+static void on_file_done(int error, struct run_load *load, struct diag *diag, void *data)
+{
+    struct render_job *job = data;
+    (void)load;
+    (void)diag;
+    job->on_filed(error, job->filed, buf_str(&job->text), job->data);
+    buf_done(&job->text);
+    free(job->state);
+    free(job);
+}
+
+int service_render_spool(struct service *service, const char *run_id, const char *state, int64_t finished_ms,
+                         void (*on_done)(int error, char *filed, const char *text, void *data), void *data)
+{
+    struct render_job *job = malloc(sizeof(*job));
+    if (!job)
+        return -ENOMEM;
+    *job = (struct render_job){.state = strdup(state),
+                               .finished_ms = finished_ms,
+                               .service = service,
+                               .text = BUF_INIT(4096),
+                               .on_filed = on_done,
+                               .data = data};
+    struct load_wish wish = {
+        .plan = LOAD_PLAN_IF_UNFINISHED, .work = on_file, .on_done = on_file_done, .data = job};
+    int r = job->state ? service_load(service, run_id, &wish) : -ENOMEM;
     if (r < 0) {
         free(job->state);
         free(job);

@@ -57,8 +57,11 @@ static struct service_run *list_find(const struct run_list *list, const char *ru
 
 struct service_run *service_find_run(const struct service *service, const char *run_id)
 {
-    struct service_run *run = list_find(&service->active, run_id);
-    return run ? run : list_find(&service->queued, run_id);
+    const struct run_list *const lists[] = {&service->active, &service->queued, &service->filing};
+    struct service_run *run = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(lists) && !run; i++)
+        run = list_find(lists[i], run_id);
+    return run;
 }
 
 struct service_run *service_run_new(struct service *service, struct store_run *row)
@@ -86,9 +89,21 @@ void service_run_queue(struct service_run *run)
     uv_async_send(&run->service->host.wake);
 }
 
+void service_run_file(struct service_run *run)
+{
+    run->place = PLACE_FILING;
+    list_add(&run->service->filing, run);
+}
+
+void service_run_filed(struct service_run *run)
+{
+    list_remove(&run->service->filing, run);
+    service_run_queue(run);
+}
+
 void service_runs_free(struct service *service)
 {
-    struct run_list *const lists[] = {&service->queued, &service->active};
+    struct run_list *const lists[] = {&service->filing, &service->queued, &service->active};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         while (lists[i]->first) {
             struct service_run *run = lists[i]->first;
@@ -319,9 +334,29 @@ static int on_open_run(struct store_run *row, void *data)
     return 0;
 }
 
+/* The spool hears of its runs; those whose copy is not in accepted/ yet wait for that. */
+static int tell_spool(struct service *service)
+{
+    struct service_run *next;
+    int r = 0;
+    for (struct service_run *run = service->queued.first; run && r == 0; run = next) {
+        next = run->next;
+        if (run->row.origin != RUN_FROM_SPOOL)
+            continue;
+        r = service_spool_know(service, &run->row);
+        if (r == 0 && !run->row.filed) {
+            list_remove(&service->queued, run);
+            service_run_file(run);
+        }
+    }
+    return r;
+}
+
 int service_runs_open(struct service *service)
 {
     int r = store_sqlite_open_runs(service->host.store, on_open_run, service);
+    if (r == 0)
+        r = tell_spool(service);
     struct service_run *next;
     for (struct service_run *run = service->queued.first; run && r == 0; run = next) {
         next = run->next;
@@ -350,28 +385,48 @@ static void run_end(struct service_run *run)
         run_later(run, "its end cannot be stored", r);
 }
 
-static void on_rendered(int error, int result_fd, int report_fd, void *data)
+static void on_filing_stored(int error, void *data)
+{
+    struct service_run *run = data;
+    run->service->storing--;
+    if (error < 0)
+        run_later(run, "where its plan was filed cannot be stored", error);
+    else
+        run_end(run);
+}
+
+static void on_spooled(int error, char *filed, const char *text, void *data)
 {
     struct service_run *run = data;
     if (error < 0) {
-        run_later(run, "its result cannot be written", error);
+        run_later(run, *text ? text : "its result cannot be filed in the spool", error);
         return;
     }
-    close(result_fd);
-    close(report_fd);
     run_fine(run);
-    run_end(run);
+    service_spool_release(run->service, run->row.filed);
+    free(run->row.filed);
+    run->row.filed = filed;
+    int r = store_async_set_filed(run->service->host.store, run->row.id, filed, on_filing_stored, run);
+    if (r < 0)
+        run_later(run, "where its plan was filed cannot be stored", r);
+    else
+        run->service->storing++;
 }
 
+/* Results of other runs are written when they are asked for. */
 static void run_report(struct service_run *run, const struct run_status *status)
 {
     if (!run->finished_ms)
         run->finished_ms = loop_now().wall_ms;
+    if (run->row.origin != RUN_FROM_SPOOL) {
+        run_end(run);
+        return;
+    }
     run->place = PLACE_REPORTING;
-    int r = service_render(run->service, run->row.id, run_state_name(status->state), run->finished_ms,
-                           on_rendered, run);
+    int r = service_render_spool(run->service, run->row.id, run_state_name(status->state), run->finished_ms,
+                                 on_spooled, run);
     if (r < 0)
-        run_later(run, "its result cannot be written", r);
+        run_later(run, "its result cannot be filed in the spool", r);
 }
 
 static bool look_done(const struct run_status *s)
@@ -464,6 +519,8 @@ void service_runs_turn(struct service *service, struct instant now)
 
 int service_command(struct service *service, struct service_run *run, enum run_command command)
 {
+    if (run->place == PLACE_FILING)
+        return -EBUSY;
     bool waiting = run->place == PLACE_QUEUED || run->place == PLACE_BLOCKED;
     if (run->command != COMMAND_NONE)
         return -EBUSY;

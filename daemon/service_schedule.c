@@ -74,12 +74,17 @@ static void on_start(struct plans_due *due, plans_on_done *on_done, void *data, 
         return;
     }
     *job = (struct due_job){on_done, data, due->due_ms ? NULL : find_hand(service, due->name)};
+    char id[ULID_LEN + 1];
     struct run_offer offer = {.origin = RUN_FROM_SCHEDULE,
+                              .plan = due->plan->name,
+                              .server = due->plan->server,
+                              .file = due->files->path,
+                              .n_items = due->plan->n_clones,
                               .accepted_ms = due->due_ms ? loop_now().wall_ms : due->accepted_ms,
                               .due_ms = due->due_ms,
                               .on_done = on_accepted,
                               .data = job};
-    int r = service_accept(service, due->files, due->plan, &offer);
+    int r = service_accept(service, due->files, &offer, id);
     if (r < 0)
         on_accepted(r, NULL, job);
 }

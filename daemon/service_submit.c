@@ -50,13 +50,18 @@ static void on_accepted(int error, struct service_run *run, void *data)
 
 static void submit_accept(struct submit_job *job)
 {
+    char id[ULID_LEN + 1];
     struct run_offer offer = {.origin = RUN_FROM_CONTROL,
+                              .plan = job->plan->name,
+                              .server = job->plan->server,
+                              .file = job->files->path,
+                              .n_items = job->plan->n_clones,
                               .owned = true,
                               .owner = control_request_uid(job->request),
                               .accepted_ms = job->accepted_ms,
                               .on_done = on_accepted,
                               .data = job->request};
-    int r = service_accept(job->service, job->files, job->plan, &offer);
+    int r = service_accept(job->service, job->files, &offer, id);
     if (r < 0)
         service_reply_accepted(job->request, r, NULL);
 }

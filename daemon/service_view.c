@@ -186,7 +186,7 @@ void service_op_status(struct control_request *request, void *data)
                                     .spool_directory = service->boot->spool_directory,
                                     .trouble = daemon_trouble(service, trouble, sizeof(trouble)),
                                     .running = busy,
-                                    .queued = service->queued.n,
+                                    .queued = service->queued.n + service->filing.n,
                                     .paused = service_runs_paused(service),
                                     .runs_max = settings->runs_max,
                                     .plan_bytes = settings->plan_bytes,
@@ -217,7 +217,7 @@ static void on_rows(int error, struct store_run *rows, size_t n_rows, void *data
 {
     struct list_job *job = data;
     const struct service *service = job->service;
-    size_t size = service->active.n + service->queued.n + n_rows, n = 0;
+    size_t size = service->active.n + service->queued.n + service->filing.n + n_rows, n = 0;
     struct control_run *views = error < 0 ? NULL : calloc(size ? size : 1, sizeof(*views));
     if (!views) {
         control_reply_error(job->request, CONTROL_E_INTERNAL, "the runs cannot be read: %s",
@@ -227,6 +227,7 @@ static void on_rows(int error, struct store_run *rows, size_t n_rows, void *data
     }
     n = view_list(&service->active, views, n, size);
     n = view_list(&service->queued, views, n, size);
+    n = view_list(&service->filing, views, n, size);
     for (size_t i = 0; i < n_rows; i++)
         if (!service_find_run(service, rows[i].id))
             service_view_row(&rows[i], &views[n++]);

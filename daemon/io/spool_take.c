@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/diag.h"
 #include "base/ulid.h"
+#include "io/file_owner.h"
 #include "io/loop.h"
 #include "io/read_file.h"
 #include "io/spool_parts.h"
@@ -121,8 +122,8 @@ static bool read_whole(const struct reader *reader, struct spool_take *take, str
         return false;
     if (r == 0)
         r = read_file(fd, ret);
-    if (r == 0 && fstat(fd, ret_st) < 0)
-        r = -errno;
+    if (r == 0)
+        r = file_owner_stat(fd, ret_st);
     if (r < 0) {
         judge_error(take, r);
         return false;
@@ -149,8 +150,9 @@ static int open_csv(const char *path, void *data)
     int fd = spool_open_beneath(place->folder, path);
     if (fd < 0)
         return fd;
-    int r = fstat(fd, &st) < 0                            ? -errno
-            : !S_ISREG(st.st_mode)                        ? -ENOTSUP
+    int r = file_owner_stat(fd, &st);
+    if (r == 0)
+        r = !S_ISREG(st.st_mode)                          ? -ENOTSUP
             : st.st_uid != 0 && st.st_uid != place->owner ? -EPERM
             : st.st_nlink > 1                             ? -EMLINK
                                                           : 0;

@@ -184,6 +184,15 @@ class ServiceBench(harness.Bench):
         whole["servers"].update(servers or {})
         self.config.write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
+    @property
+    def spool(self):
+        return self.folder / "spool"
+
+    def drop(self, clones, name="plan.yaml", **keys):
+        """Puts a plan into the spool, by renaming it in."""
+        self.plan(clones, **keys)
+        os.rename(self.plan_file, self.spool / name)
+
     def up(self, *arguments, stored=True):
         """Starts the daemon, with what its predecessor left in the store, and waits until it answers."""
         environment = {"NOTIFY_SOCKET": self.systemd.path}
