@@ -66,7 +66,9 @@ static void on_signal(uv_signal_t *handle, int number)
 static void host_arm(struct host *host, uint64_t now_ms, uint64_t most_ms)
 {
     uint64_t due = engine_next_due(host->engine);
-    uint64_t wait = due <= now_ms ? 0 : due - now_ms;
+    /* never 0: libuv runs a timer that is due again before it looks at anything else, so that what the
+     * engine waits for would never be seen */
+    uint64_t wait = due <= now_ms ? 1 : due - now_ms;
     uv_update_time(&host->loop);
     uv_timer_start(&host->timer, on_timer, wait < most_ms ? wait : most_ms, 0);
 }
