@@ -21,6 +21,7 @@
 #include "io/store_sqlite.h"
 #include "model/plan.h"
 #include "model/settings.h"
+#include "once_older.h"
 #include "progress.h"
 #include "run_load.h"
 
@@ -343,6 +344,8 @@ static int once_start(struct once *once, struct plan *plan)
     int r = once_load(once, plan, &load);
     if (r == 0)
         r = host_add_server(&once->host, once->connected);
+    if (r == 0)
+        once_look_at_older(&load, once->host.store, once->host.engine);
     if (r == 0)
         r = run_load_add(&load, once->host.engine, ENGINE_RUN, once->resumed, loop_now());
     run_load_done(&load);

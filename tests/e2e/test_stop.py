@@ -82,6 +82,30 @@ class Stop(BenchCase):
         self.assert_each_once(bench, names)
         self.assert_code(run, OK)
 
+    def test_another_plan_waits_for_an_interrupted_one(self):
+        """What a killed run may have made is looked for before another plan takes its names."""
+        bench, names = self.begun(task_ms=1500, count=6)
+        first = bench.plan_file.read_text(encoding="utf-8")
+        child = bench.start()
+        bench.wait_for(lambda: bench.clones())
+        child.kill()
+        bench.finish(child)
+        begun = set(bench.clones())
+        self.assertTrue(0 < len(begun) < 6)
+        clones, _ = backups(6)
+        bench.plan(clones, name="another", defaults={"on_conflict": "skip"})
+        run = bench.once(timeout=120)
+        self.assert_code(run, OK)
+        self.assertIn("was interrupted", run.err)
+        self.assertEqual({item["name"] for item in run.result["items"] if item["state"] == "skipped"}, begun)
+        self.assert_each_once(bench, names)
+        bench.plan_file.write_text(first, encoding="utf-8")
+        again = bench.once(timeout=120)  # the first plan goes on, and meets what the other one has made
+        self.assertEqual({item["name"] for item in again.result["items"] if item["state"] == "succeeded"}, begun)
+        self.assertEqual({item["error"]["code"] for item in again.result["items"] if item["state"] == "failed"},
+                         {"name_conflict"})
+        self.assert_each_once(bench, names)
+
 
 if __name__ == "__main__":
     unittest.main()
