@@ -59,6 +59,8 @@ static enum api_json_place place_of_element(const struct api_json_frame *array)
     case PLACE_LINKS_OF_ELEMENT:
     case PLACE_LINKS_OF_PAGING:
         return link_of(array->place);
+    case PLACE_FOREIGN:
+        return PLACE_FOREIGN;
     case PLACE_ELEMENT:
     case PLACE_PAGING:
     case PLACE_LINK_OF_ROOT:
@@ -87,6 +89,8 @@ static void place_of_member(const struct api_json_frame *object, struct api_json
         if (api_json_key_lists(key)) {
             child->place = PLACE_LIST;
             child->list = key;
+        } else if (object->place == PLACE_ENTITIES) {
+            child->place = PLACE_FOREIGN;
         }
         break;
     case PLACE_LIST: /* a wrapper: its own name again, or the singular */
@@ -113,6 +117,7 @@ static void place_of_member(const struct api_json_frame *object, struct api_json
     case PLACE_LINK_OF_ROOT:
     case PLACE_LINK_OF_ELEMENT:
     case PLACE_LINK_OF_PAGING:
+    case PLACE_FOREIGN:
     case PLACE_OTHER:
         break;
     }
@@ -121,6 +126,8 @@ static void place_of_member(const struct api_json_frame *object, struct api_json
 /* What wraps a list holds nothing else: a shape that is not understood must not pass as an empty list. */
 static void wrapper_check(struct api_json_cut *cut, const struct api_json_frame *object)
 {
+    if (object->place == PLACE_FOREIGN)
+        cut_fail(cut, -EBADMSG);
     if (object->place == PLACE_LIST && object->key != object->list && !object->singular &&
         object->key != KEY_LINKS && object->key != KEY_HREF && object->key != KEY_TYPE)
         cut_fail(cut, -EBADMSG);
@@ -209,6 +216,8 @@ static void cut_element(struct api_json_cut *cut, bool last)
     size_t start = array->start;
     bool blank = cut->text.len == start || (cut->text.len == start + 1 && cut->text.data[start] == ' ');
     struct api_json_piece piece = {.place = place_of_element(array), .list = array->list};
+    if (piece.place == PLACE_FOREIGN && !(last && blank))
+        cut_fail(cut, -EBADMSG);
     if (!(last && blank && !array->any))
         cut_piece(cut, &piece, start, array->nodes);
     cut_back(cut, start);

@@ -29,6 +29,7 @@ enum api_json_place {
     PLACE_OTHER, /* nothing that matters */
     PLACE_ROOT,
     PLACE_ENTITIES, /* Entities or Resources of a query */
+    PLACE_FOREIGN,  /* in there under an unknown name: empty, or the answer is not understood */
     PLACE_LIST,
     PLACE_ELEMENT,
     PLACE_PAGING,

@@ -393,6 +393,7 @@ int api_json_reading_piece(struct api_json_reading *r, enum api_json_place place
         return link_of_paging(r, piece);
     case PLACE_OTHER:
     case PLACE_ENTITIES:
+    case PLACE_FOREIGN:
     case PLACE_LIST:
     case PLACE_PAGING:
     case PLACE_LINKS_OF_ROOT:
