@@ -25,7 +25,7 @@
 
 #define PLAN_BYTES 4096
 #define PLAN_ITEMS 12
-#define CASES_MIN 60
+#define CASES_MIN 190
 #define ACCEPTED_MS INT64_C(1795442400000)
 
 static bool begins(const char *text, const char *with)

@@ -1,4 +1,4 @@
-/* Good plans: what they expand to. The bad ones are in test_bad_plans. */
+/* Good plans: what they expand to. The bad ones are in test_bad_inputs. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
