@@ -76,6 +76,18 @@ static yaml_mark_t mark_of_offset(struct bytes text, size_t offset)
     return mark;
 }
 
+/* What mostly helps against libyaml's problem of that name. */
+static const char *syntax_advice(const char *problem)
+{
+    if (strcmp(problem, "found character that cannot start any token") == 0)
+        return "put quotes around a text that begins with @, % or `, and indent with blanks, not with tabs";
+    if (strcmp(problem, "mapping values are not allowed in this context") == 0)
+        return "put quotes around a text that holds \": \", or correct the indentation";
+    if (strcmp(problem, "found unexpected end of stream") == 0)
+        return "close the quotes or the bracket";
+    return "look at the quotes, brackets and indentation there";
+}
+
 static int syntax_error(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -91,10 +103,11 @@ static int syntax_error(struct reader *r)
     yaml_mark_t mark = p->problem_mark;
     if (p->context)
         diag_add(r->diag, r->file, mark_line(mark), mark_column(mark),
-                 "not valid YAML: %s, %s (begun in line %u)", problem, p->context,
-                 mark_line(p->context_mark));
+                 "not valid YAML: %s, %s (begun in line %u); %s", problem, p->context,
+                 mark_line(p->context_mark), syntax_advice(problem));
     else
-        diag_add(r->diag, r->file, mark_line(mark), mark_column(mark), "not valid YAML: %s", problem);
+        diag_add(r->diag, r->file, mark_line(mark), mark_column(mark), "not valid YAML: %s; %s", problem,
+                 syntax_advice(problem));
     return -EINVAL;
 }
 
