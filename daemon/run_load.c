@@ -96,7 +96,8 @@ int run_load_held(struct run_load *load, struct store_sqlite *store, int64_t sin
 
 static int take_files(struct store_run *run, struct plan_files *ret)
 {
-    *ret = (struct plan_files){.path = strdup(run->file), .plan_bytes = SIZE_MAX / 2, .sealed = true};
+    *ret = (struct plan_files){
+        .path = strdup(run->file), .plan_bytes = SIZE_MAX / 2, .sealed = true, .checked = true};
     if (!ret->path)
         return -ENOMEM;
     ret->bytes = run->bytes;

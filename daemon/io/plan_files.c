@@ -189,7 +189,7 @@ int plan_files_decode(struct plan_files *files, const struct settings *settings,
                                         .read_csv = plan_files_read_csv,
                                         .data = files,
                                         .find_zone = find_zone,
-                                        .check_calendar = calendar_check};
+                                        .check_calendar = files->checked ? NULL : calendar_check};
     _cleanup_free_ const char **servers = NULL;
     if (settings) {
         servers = calloc(settings->n_servers + 1, sizeof(*servers));

@@ -27,6 +27,7 @@ struct plan_files {
     char hash[PLAN_FILES_HASH_LEN + 1]; /* set by plan_files_hash, else empty */
     size_t plan_bytes;                  /* most bytes of each file */
     bool sealed;                        /* only what is kept is there: no file is opened any more */
+    bool checked; /* these bytes were found good before: systemd is not asked about calendars again */
     /* Opens a CSV file, a descriptor or negative errno; NULL: beneath the plan's folder. */
     int (*open_csv)(const char *path, void *data);
     void *open_csv_data;

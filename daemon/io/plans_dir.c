@@ -250,6 +250,8 @@ static struct plans_job *job_scan(struct plans_dir *dir, struct instant now)
         }
         seen->known = true;
         seen->signature = dir->entries[i]->signature;
+        if (dir->entries[i]->error)
+            seen->signature.size = UINT64_MAX; /* read anew: what it lacks may be there now (a CSV file) */
     }
     dir->scan_ms = now.mono_ms + MINUTE_MS;
     return job;

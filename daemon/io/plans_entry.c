@@ -158,9 +158,12 @@ static void entry_remove(struct plans_dir *dir, struct plans_entry *entry)
 static void entry_break(struct plans_entry *entry, struct plans_version *version)
 {
     struct log_fields fields = {.kind = LOG_KIND_PLAN_REJECTED, .plan = entry->name};
+    bool said = entry->error && strcmp(entry->error, version->error) == 0;
     free(entry->error);
     entry->error = version->error;
     version->error = NULL;
+    if (said)
+        return;
     log_event(LOG_LEVEL_WARNING, &fields, "%s is not good: %s", entry->path,
               entry->name ? "its last good version goes on" : "it is not used");
     const char *line = entry->error;

@@ -88,7 +88,9 @@ static int copy_bytes(struct buf *to, const struct buf *from)
 int plans_read_kept(const struct plan_files *kept, const struct settings *settings, int64_t now_ms,
                     struct plans_version *ret)
 {
-    *ret = (struct plans_version){.files = {.path = strdup(kept->path), .plan_bytes = kept->plan_bytes}};
+    *ret = (struct plans_version){
+        .files = {
+            .path = strdup(kept->path), .plan_bytes = kept->plan_bytes, .sealed = true, .checked = true}};
     int r = ret->files.path ? copy_bytes(&ret->files.bytes, &kept->bytes) : -ENOMEM;
     for (size_t i = 0; i < kept->n_csv && r == 0; i++) {
         _cleanup_(buf_done) struct buf bytes = {0};
