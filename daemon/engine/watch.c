@@ -51,12 +51,15 @@ void watch_owner(struct server *server, const char *task_id, struct run *run, ui
     owner->slot = slot;
 }
 
-/* Its item has left RUNNING and that is stored. */
+/* Its item has left RUNNING and that is stored. A task that did not end then belongs to nobody any
+ * more: it may still make the clone. */
 void watch_task_end(struct server *server, const char *task_id)
 {
     struct task_owner *owner = task_owner(server, task_id);
     if (owner && (owner->state == TASK_TIDY || owner->state == TASK_STOP))
         heap_push(&server->tidy, 0, (uint32_t)(owner - server->task_owners));
+    else if (owner && owner->state == TASK_OWNED)
+        owner->state = TASK_ORPHAN;
 }
 
 /* The operator wants unfinished tasks deleted: their items are in doubt then, and are looked for. */
@@ -105,7 +108,8 @@ static void task_took(struct server *server, const struct run *run, uint32_t slo
 static bool task_decides(struct server *server, struct run *run, uint32_t slot, const struct seen_task *task)
 {
     const struct item *item = slot_decided(server->engine, &run->slots[slot]);
-    if (item->state != ITEM_RUNNING || task->state != API_TASK_FINISHED)
+    if (item->state != ITEM_RUNNING || task->state != API_TASK_FINISHED ||
+        strcmp(item->task_id, task->id) != 0)
         return false;
     struct item_event event = {.kind = ITEM_EVENT_TASK_OK};
     if (!task->has_result) {
