@@ -63,7 +63,7 @@ enum fault_server {
     FAULT_SERVER_NONE,    /* says nothing about it */
     FAULT_SERVER_ANSWERS, /* reachable */
     FAULT_SERVER_AWAY,    /* unreachable: probed with a growing wait, nothing else is sent meanwhile */
-    FAULT_SERVER_TLS,     /* not to be trusted: nothing is sent, no logon is tried */
+    FAULT_SERVER_TLS,     /* not to be trusted: no byte of a request leaves; tried again after 30 s */
     FAULT_SERVER_WRONG,   /* no Enterprise Manager API, when the first logons say so twice; else as AWAY */
 };
 

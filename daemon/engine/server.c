@@ -71,7 +71,7 @@ static void server_back(struct server *server)
     if (server->unreachable_ms && now - server->unreachable_ms >= OUTAGE_MS)
         server->back_ms = now;
     server->unreachable_ms = server->probe_ms = 0;
-    if (server->trouble == SERVER_UNREACHABLE)
+    if (server->trouble == SERVER_UNREACHABLE || server->trouble == SERVER_TLS)
         server->trouble = SERVER_FINE;
 }
 
