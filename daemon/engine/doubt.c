@@ -41,18 +41,24 @@ static bool doubt_listed(const struct server *server, uint64_t base)
     return !server->orphans && server->listed_ms >= base + server->settings->settle_ms;
 }
 
-static bool doubt_collected_late(const struct server *server, const struct backup_server *bs, uint64_t base)
+/* Was a collection accepted in the second half of `settle`, and has it had as long to end? */
+static bool doubt_is_collected(const struct server *server, const struct backup_server *bs, uint64_t base,
+                               uint64_t at)
 {
-    return bs->accepted_ms && bs->accepted_ms >= base + server->settings->settle_ms / 2;
+    uint64_t half = server->settings->settle_ms / 2;
+    for (size_t i = 0; i < COLLECTIONS_KEPT; i++)
+        if (bs->accepted[i] && bs->accepted[i] >= base + half && bs->accepted[i] + half <= at)
+            return true;
+    return false;
 }
 
 /* May a sweep that began at `at` prove this item absent? */
 static bool doubt_ripe(const struct server *server, const struct backup_server *bs, const struct item *item,
                        uint64_t at)
 {
-    uint64_t settle = server->settings->settle_ms, base = doubt_base(bs, item);
-    return at >= base + settle && doubt_collected_late(server, bs, base) &&
-           at >= bs->accepted_ms + settle / 2 && doubt_listed(server, base);
+    uint64_t base = doubt_base(bs, item);
+    return at >= base + server->settings->settle_ms && doubt_is_collected(server, bs, base, at) &&
+           doubt_listed(server, base);
 }
 
 /* Why absence will not be proven, or NULL while it still may. What can change is waited for as
@@ -71,7 +77,7 @@ static const char *doubt_hopeless(const struct run *run, const struct backup_ser
         return "not found, and the server does not list its tasks: absence cannot be proven";
     if (at < max_u64(base + settle, server->back_ms) + patience)
         return NULL;
-    if (!doubt_collected_late(server, bs, base))
+    if (!doubt_is_collected(server, bs, base, at))
         return "not found, and no collection is accepted: absence cannot be proven";
     if (server->orphans)
         return "not found, but a clone task that belongs to nobody does not end: absence cannot be proven";
@@ -169,13 +175,14 @@ void sweep_done(struct server *server)
 void doubt_collected(struct exchange *e)
 {
     struct backup_server *bs = &e->server->backup_servers[e->number];
-    uint64_t now = e->server->engine->now.mono_ms;
+    uint64_t now = e->server->engine->now.mono_ms, settle = e->server->settings->settle_ms;
     enum fault fault = exchange_fault(e);
     bs->asking = false;
     if (fault == FAULT_NONE) {
         bs->accepted_ms = e->started_ms ? e->started_ms : 1;
+        bs->accepted[bs->n_accepted++ % COLLECTIONS_KEPT] = bs->accepted_ms;
         bs->refusals = bs->failures = 0;
-        bs->ask_due_ms = now + min_u64(e->server->settings->settle_ms / 4, COLLECT_GAP_MS);
+        bs->ask_due_ms = now + min_u64(settle / 4, max_u64(COLLECT_GAP_MS, settle / 64));
         return;
     }
     bs->failures++;

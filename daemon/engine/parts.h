@@ -24,6 +24,7 @@
 #define SEEN_MAX ((size_t)15 << 20) /* what may be kept of one answer */
 #define PAGES_MAX 20000             /* of one list; 2 million jobs where the server gives 100 a page */
 #define PAGE_SIZE 500
+#define COLLECTIONS_KEPT 40 /* as many as half of `settle` may see, see COLLECT_GAP_MS */
 
 struct server;
 struct run;
@@ -215,9 +216,11 @@ struct backup_server {
     unsigned unfinished; /* tasks: SUBMITTING and RUNNING items */
     struct progress progress;
     /* doubt */
-    uint64_t shown_ms;              /* the job list last showed a clone in doubt */
-    uint64_t asked_ms, accepted_ms; /* collections: asked for, accepted (its start), 0: never */
-    unsigned failures, refusals;    /* collections not accepted in a row; of them such that will not change */
+    uint64_t shown_ms;    /* the job list last showed a clone in doubt */
+    uint64_t accepted_ms; /* when the last collection that was accepted was asked for, 0: never */
+    uint64_t accepted[COLLECTIONS_KEPT]; /* and those before it, round and round */
+    unsigned n_accepted;
+    unsigned failures, refusals; /* collections not accepted in a row; of them such that will not change */
     bool asking;
     uint64_t ask_due_ms;
 };
