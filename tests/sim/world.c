@@ -57,21 +57,33 @@ void world_fail(struct world *world, const char *format, ...)
 
 void world_say(struct world *world, const char *format, ...)
 {
-    if (!world->settings.verbose)
+    if (!world->verbose && !world->log)
         return;
+    char text[1024];
     va_list args;
     va_start(args, format);
-    printf("%8llu.%03llu  ", (unsigned long long)world->now_ms / 1000,
-           (unsigned long long)world->now_ms % 1000);
-    vprintf(format, args);
-    putchar('\n');
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    unsigned long long s = world->now_ms / 1000, ms = world->now_ms % 1000;
+    if (world->verbose)
+        printf("%8llu.%03llu  %s\n", s, ms, text);
+    if (world->log)
+        buf_printf(&world->transcript, "%llu.%03llu %s\n", s, ms, text);
+}
+
+uint64_t world_below(struct world *world, uint64_t n)
+{
+    return n ? rng_below(&world->rng, n) : 0;
 }
 
 bool world_chance(struct world *world, unsigned per_mille)
 {
-    return world->settings.faults && world->now_ms < world->settings.faults_until_ms &&
-           rng_chance(&world->rng, per_mille);
+    return world->now_ms < world->chaos_until_ms && rng_chance(&world->rng, per_mille);
+}
+
+struct instant world_instant(const struct world *world)
+{
+    return (struct instant){world->now_ms, 1790000000000 + (int64_t)world->now_ms};
 }
 
 void world_done(struct world *world)
@@ -79,4 +91,5 @@ void world_done(struct world *world)
     free(world->events);
     world->events = NULL;
     world->store_arena = arena_free(world->store_arena);
+    buf_done(&world->transcript);
 }

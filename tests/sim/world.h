@@ -1,6 +1,8 @@
-/* The world of a simulation: one virtual clock, one source of chance, a model
- * server with the truth, a store that can fail, and the real engine on top.
- * Everything follows from the seed. */
+/* The world of a simulation: one virtual clock, one source of chance, model
+ * servers with the truth (em.c), a wire that spoils (wire.c), a store that can
+ * fail (fake_store.c), and the real engine in lives that end in crashes
+ * (daemon.c). Everything follows from the seed. check.c holds what must be true
+ * after every step. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,6 +10,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
+#include "base/instant.h"
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "engine/http.h"
@@ -15,9 +19,12 @@
 #include "model/item.h"
 #include "model/settings.h"
 
-#define SIM_ITEMS_MAX 24
-#define SIM_JOBS_MAX 512
-#define SIM_TASKS_MAX 1024
+#define SIM_SERVERS_MAX 2
+#define SIM_BACKUP_SERVERS 2 /* behind each server */
+#define SIM_RUNS_MAX 4
+#define SIM_ITEMS_MAX 48
+#define SIM_TEMPLATES 4
+#define MINUTE ((uint64_t)60 * 1000)
 
 struct world;
 
@@ -28,25 +35,82 @@ struct sim_event {
     void *data;
 };
 
+/* ---- the truth ---- */
+
 struct sim_job {
-    char id[40], name[64], description[128], server[40];
+    char id[40], name[72], description[160];
+    unsigned server; /* backup server, from 0 */
     const char *type;
     uint64_t done_ms;    /* made at the backup server */
     uint64_t visible_ms; /* in the manager's database; 0: after the next collection */
-    bool template_;
+    bool made_by_clone, deleted;
 };
 
 struct sim_task {
-    unsigned session;
-    int job; /* index, or -1: fails or collects */
+    unsigned session, number;
+    long job; /* index, or -1: fails or collects */
     uint64_t end_ms;
     bool clone, deleted;
-    char mark[ITEM_MARK_MAX];
+    bool late; /* dies with its session or its client: nobody could wait for it */
 };
 
-struct sim_settings {
-    bool faults, verbose;
-    uint64_t faults_until_ms;
+enum em_quirk { QUIRK_NONE, QUIRK_NO_COLLECT, QUIRK_NO_LIST, QUIRK_NO_DESCRIPTIONS, QUIRK_COUNT };
+
+/* One Enterprise Manager. */
+struct em {
+    struct world *world;
+    struct http http;
+    struct server_settings settings;
+    char name[8];
+    unsigned session; /* number of the present one; 0: none */
+    bool session_open;
+    uint64_t last_request_ms;
+    unsigned next_task; /* number that the next task gets */
+    struct sim_job *jobs;
+    size_t n_jobs, size_jobs;
+    struct sim_task *tasks;
+    size_t n_tasks, size_tasks;
+    uint64_t queue_ms[SIM_BACKUP_SERVERS]; /* when the last clone of a serial backup server ends */
+    uint64_t down_until_ms;
+    /* its ways, drawn from the seed */
+    unsigned spoil_permille, clone_spoil_permille, fail_permille, hang_permille, late_permille;
+    uint64_t clone_max_ms, delay_max_ms, collect_max_ms, collect_every_ms;
+    unsigned page_size;
+    bool serial, numbers_per_session;
+    enum em_quirk quirk;
+    /* what the daemon of this life has under way */
+    unsigned clones_in_flight, logons_in_flight, polls_in_flight, collects_in_flight[SIM_BACKUP_SERVERS];
+    unsigned known_session; /* the last one whose logon was answered well */
+    bool knows_loss;        /* and an answer has told that it is gone */
+    bool polled;
+    uint64_t polled_ms;
+    /* why an item may end as unknown */
+    unsigned refused_collections, refused_lists, hanging, meddled;
+};
+
+/* ---- the daemon's side ---- */
+
+struct sim_run {
+    char id[27];
+    struct em *em;
+    size_t n_items;
+    unsigned attempts, in_flight;
+    uint64_t task_timeout_ms, run_timeout_ms;
+    unsigned stop_failures;
+    uint64_t added_ms;
+    bool added, over, ended;
+    struct item rows[SIM_ITEMS_MAX]; /* as stored */
+    bool stored[SIM_ITEMS_MAX];
+    unsigned arrived[SIM_ITEMS_MAX]; /* clone requests that may have reached the server */
+    unsigned clones_in_flight;
+    enum run_state state;
+};
+
+/* A fault that a scenario asks for: of the next `count` requests of that kind, after `skip` of them. */
+struct sim_script {
+    int kind; /* enum sim_request, or -1: none */
+    int spoil;
+    unsigned skip, count;
 };
 
 struct world {
@@ -54,35 +118,32 @@ struct world {
     struct rng rng;
     struct sim_event *events;
     size_t n_events, size_events;
-    struct sim_settings settings;
+    bool verbose, log; /* log: the transcript is kept in `transcript` instead */
+    struct buf transcript;
+    uint64_t chaos_until_ms; /* then nothing goes wrong any more */
+    struct sim_script script;
+    struct em ems[SIM_SERVERS_MAX];
+    size_t n_ems;
+    struct sim_run runs[SIM_RUNS_MAX];
+    size_t n_runs;
     /* the daemon */
     struct engine *engine;
     unsigned life; /* counts crashes: what belongs to an earlier life is dropped */
     bool wake;
-    struct server_settings server;
-    size_t n_items;
-    /* store */
+    uint64_t turns;
+    uint64_t crash_turn; /* crashes when it is reached; 0: never */
+    /* its store */
     struct store store;
     struct arena *store_arena;
-    struct item rows[SIM_ITEMS_MAX];
-    bool stored[SIM_ITEMS_MAX];
-    enum run_state run_state;
-    /* server */
-    struct http http;
-    unsigned session; /* serial of the present one; 0: none */
-    bool session_open;
-    struct sim_job jobs[SIM_JOBS_MAX];
-    int n_jobs;
-    struct sim_task tasks[SIM_TASKS_MAX];
-    int n_tasks;
-    unsigned in_flight, clones_in_flight, logons_in_flight;
-    uint64_t down_until_ms;
+    unsigned commits_in_flight, commits;
+    bool store_failed;
+    unsigned store_permille;
+    unsigned crash_commit, crash_send; /* crashes at the commit, the clone request of that number; 0: never */
+    bool crash_late;                   /* behind it, not before */
     /* counters */
-    unsigned crashes, lost_sessions, doubts, requests;
+    unsigned crashes, lost_sessions, doubts, requests, clones, sends;
     char failure[512];
 };
-
-#define SIM_RUN_ID "01KB0000000000000000000SIM"
 
 /* world.c */
 void world_at(struct world *world, uint64_t at_ms, void (*fire)(struct world *, void *), void *data);
@@ -91,25 +152,85 @@ bool world_step(struct world *world);
 /* The first failure wins. */
 void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_say(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool world_chance(struct world *world, unsigned per_mille); /* never once the faults are over */
+bool world_chance(struct world *world, unsigned per_mille); /* never once the chaos is over */
+uint64_t world_below(struct world *world, uint64_t n);
+struct instant world_instant(const struct world *world);
 void world_done(struct world *world);
+
+/* scene.c: worlds from seeds */
+/* A world of one server and one run of `n_items` in which nothing goes wrong. */
+struct world *scene_quiet(size_t n_items);
+/* Everything drawn from the seed; chaos for a while, then peace. */
+struct world *scene_seed(uint64_t seed, bool verbose);
+/* Runs until all runs have ended or something failed; checks the end. True when all was well. */
+bool scene_run(struct world *world);
+/* Takes turns and events until the virtual moment, or the first failure. */
+void scene_until(struct world *world, uint64_t at_ms);
+void scene_free(struct world *world);
 
 /* fake_store.c */
 void fake_store_init(struct world *world);
 
-/* fake_server.c */
-void fake_server_init(struct world *world);
-void fake_server_lose_session(struct world *world);
-void fake_server_collect(struct world *world);
-/* Clones made of this item that did not fail. */
-int fake_server_clones(const struct world *world, const char *mark, const char **ret_id);
+/* em.c */
+void em_init(struct world *world, struct em *em, unsigned number);
+void em_done(struct em *em);
+void em_lose_session(struct em *em);
+void em_restart(struct em *em);
+void em_collect(struct em *em, unsigned server);
+/* Its clients are gone: late tasks end. */
+void em_abandon(struct em *em);
+void em_settle_tasks(struct em *em);
+struct sim_job *em_add_job(struct em *em, const char *name, const char *type, unsigned server);
+struct sim_job *em_find_job(struct em *em, const char *id);
+/* Clones made with this mark at the end of their description. */
+int em_clones(const struct em *em, const char *mark, const struct sim_job **ret_job);
+/* Carries a clone out; returns the task's place. */
+size_t em_clone(struct em *em, const char *source_id, const char *name, const char *description);
+size_t em_add_task(struct em *em);
+struct sim_task *em_find_task(struct em *em, unsigned number);
+void em_backup_server_id(unsigned server, char ret[40]);
 
-/* fake_answers.c: the bodies */
-struct buf;
-void answer_task(const struct world *world, int task, struct buf *ret, bool root);
-void answer_tasks(const struct world *world, struct buf *ret);
-void answer_job(const struct sim_job *job, struct buf *ret, bool root);
-void answer_jobs(const struct world *world, bool entities, unsigned page, struct buf *ret);
-void answer_repositories(struct buf *ret);
-void answer_logon(const struct world *world, struct buf *ret);
-bool job_visible(const struct world *world, const struct sim_job *job);
+/* em_answers.c: the bodies */
+void answer_task(const struct em *em, const struct sim_task *task, struct buf *ret, bool root);
+void answer_tasks(const struct em *em, struct buf *ret);
+void answer_job(const struct em *em, const struct sim_job *job, struct buf *ret, bool root);
+/* A page of jobs; `name`: only those of that name. */
+void answer_jobs(const struct em *em, bool entities, const char *name, unsigned page, struct buf *ret);
+void answer_repositories(const struct em *em, unsigned page, struct buf *ret);
+void answer_logon(const struct em *em, struct buf *ret);
+void answer_sessions(const struct em *em, struct buf *ret);
+void answer_error(int status, const char *message, struct buf *ret);
+bool job_visible(const struct em *em, const struct sim_job *job);
+
+/* wire.c */
+enum sim_request {
+    REQUEST_LOGON,
+    REQUEST_LOGOFF,
+    REQUEST_KEEPALIVE,
+    REQUEST_CLONE,
+    REQUEST_TASKS,
+    REQUEST_TASK,
+    REQUEST_TIDY,
+    REQUEST_NAMES,
+    REQUEST_JOB,
+    REQUEST_SWEEP,
+    REQUEST_NAMED,
+    REQUEST_COLLECT,
+    REQUEST_COUNT
+};
+void wire_init(struct em *em);
+int spoil_by_name(const char *name); /* aborts when there is none */
+
+/* daemon.c */
+void daemon_start(struct world *world);
+void daemon_crash(struct world *world);
+void daemon_turn(struct world *world);
+void daemon_add_run(struct world *world, struct sim_run *run);
+bool daemon_run_over(const struct world *world, const struct sim_run *run);
+
+/* check.c */
+struct sim_run *check_mark(struct world *world, const char *description, uint32_t *ret_index);
+void check_sends_clone(struct em *em, const char *description);
+void check_row(struct sim_run *run, const struct item *from, const struct item *to, struct world *world);
+void check_step(struct world *world);
+void check_end(struct world *world);

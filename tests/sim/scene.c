@@ -1,0 +1,311 @@
+/* Worlds: a quiet one for scenarios, and those drawn from seeds. First chaos, in
+ * which only safety is asked for; then peace, in which everything must end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define STEPS_MAX 3000000
+#define PEACE_MS (8 * 60 * MINUTE) /* all runs end within it */
+
+static uint64_t between(struct world *world, uint64_t from, uint64_t to)
+{
+    return from + world_below(world, to - from + 1);
+}
+
+static struct world *scene_new(uint64_t seed)
+{
+    struct world *world = calloc(1, sizeof(*world));
+    if (!world)
+        abort();
+    world->seed = seed;
+    world->rng.state = seed * 0x2545f4914f6cdd1dULL + 1;
+    world->transcript = BUF_INIT((size_t)1 << 24);
+    world->script.kind = -1;
+    world->now_ms = 1000;
+    fake_store_init(world);
+    return world;
+}
+
+static void server_quiet(struct world *world, struct em *em, unsigned number)
+{
+    em_init(world, em, number);
+    em->settings = (struct server_settings){.name = em->name,
+                                            .username = (char[]){"sim"},
+                                            .api_version = (char[]){"latest"},
+                                            .in_flight_initial = 2,
+                                            .in_flight_max = 6,
+                                            .tasks_max = 10,
+                                            .poll_interval_ms = 1000,
+                                            .poll_max_ms = 10000,
+                                            .settle_ms = 20 * MINUTE,
+                                            .keepalive_ms = 5 * MINUTE};
+    em->page_size = 100;
+    em->clone_max_ms = 30000;
+    em->delay_max_ms = 1;
+    em->collect_max_ms = 5000;
+}
+
+static void run_quiet(struct sim_run *run, struct em *em, size_t n_items, unsigned number)
+{
+    *run = (struct sim_run){.em = em,
+                            .n_items = n_items,
+                            .attempts = 6,
+                            .task_timeout_ms = 30 * MINUTE,
+                            .added_ms = em->world->now_ms};
+    snprintf(run->id, sizeof(run->id), "01KB0000000000000000000RN%c", 'A' + (char)number);
+}
+
+static void add_run(struct world *world, void *data)
+{
+    daemon_add_run(world, data);
+}
+
+struct world *scene_quiet(size_t n_items)
+{
+    struct world *world = scene_new(1);
+    world->log = true;
+    world->n_ems = world->n_runs = 1;
+    server_quiet(world, &world->ems[0], 0);
+    run_quiet(&world->runs[0], &world->ems[0], n_items, 0);
+    daemon_start(world);
+    daemon_add_run(world, &world->runs[0]);
+    return world;
+}
+
+/* ---- what goes wrong ---- */
+
+static void crash(struct world *world, void *data)
+{
+    (void)data;
+    if (world->now_ms < world->chaos_until_ms)
+        daemon_crash(world);
+}
+
+static void lose_session(struct world *world, void *data)
+{
+    (void)world;
+    em_lose_session(data);
+}
+
+static void restart(struct world *world, void *data)
+{
+    (void)world;
+    em_restart(data);
+}
+
+static void collects(struct world *world, void *data)
+{
+    struct em *em = data;
+    for (unsigned i = 0; i < SIM_BACKUP_SERVERS; i++)
+        em_collect(em, i);
+    if (world->engine)
+        world_at(world, world->now_ms + em->collect_every_ms, collects, em);
+}
+
+/* People: jobs come and go, so that pages shift; one may take a name that an item wants. */
+static void meddle(struct world *world, void *data)
+{
+    struct em *em = data;
+    size_t at = SIM_TEMPLATES + world_below(world, em->n_jobs - SIM_TEMPLATES);
+    uint64_t what = world_below(world, 10);
+    em->meddled++;
+    if (what == 0) {
+        char name[32];
+        snprintf(name, sizeof(name), "Clone %c %u", 'A' + (char)world_below(world, world->n_runs),
+                 (unsigned)world_below(world, 8));
+        em_add_job(em, name, "Backup", (unsigned)world_below(world, SIM_BACKUP_SERVERS));
+        world_say(world, "%s: somebody makes a job '%s'", em->name, name);
+    } else if (what == 1 && em->jobs[at].made_by_clone && job_visible(em, &em->jobs[at])) {
+        struct sim_job *copy = em_add_job(em, "copied by a person", em->jobs[at].type, em->jobs[at].server);
+        memcpy(copy->description, em->jobs[at].description, sizeof(copy->description));
+        world_say(world, "%s: somebody copies a job with its mark", em->name);
+    } else if (what < 5 && !em->jobs[at].made_by_clone) {
+        em->jobs[at].deleted = true;
+    } else {
+        em_add_job(em, "filler", "Backup", 0);
+    }
+}
+
+/* ---- drawing ---- */
+
+static void draw_settings(struct world *world, struct em *em)
+{
+    struct server_settings *s = &em->settings;
+    s->in_flight_initial = (unsigned)between(world, 1, 4);
+    s->in_flight_max = (unsigned)between(world, s->in_flight_initial, 8);
+    s->tasks_max = (unsigned)between(world, 2, 12);
+    s->in_flight_per_source = (unsigned)world_below(world, 3);
+    s->poll_interval_ms = between(world, 100, 2000);
+    s->poll_max_ms = between(world, 10000, 60000);
+    s->settle_ms = between(world, 4, 30) * MINUTE;
+}
+
+/* What `settle` must cover: arriving late and cloning in one half, collecting in the other. */
+static void draw_ways(struct world *world, struct em *em)
+{
+    uint64_t half = em->settings.settle_ms / 2 - 1000;
+    em->page_size = (unsigned)between(world, 4, 60);
+    em->delay_max_ms = between(world, 1000, half / 2);
+    em->clone_max_ms = between(world, 1000, half - em->delay_max_ms);
+    em->collect_max_ms = between(world, 1000, half);
+    em->collect_every_ms = between(world, 1, 30) * MINUTE;
+    em->serial = rng_chance(&world->rng, 250);
+    em->numbers_per_session = rng_chance(&world->rng, 500);
+    em->spoil_permille = rng_chance(&world->rng, 200) ? 0 : (unsigned)between(world, 5, 150);
+    em->clone_spoil_permille = (unsigned)between(world, 100, 800);
+    em->fail_permille = rng_chance(&world->rng, 500) ? 0 : (unsigned)between(world, 10, 200);
+    if (em->serial)
+        em->clone_max_ms = em->clone_max_ms < 40000 ? em->clone_max_ms : 40000;
+    if (rng_chance(&world->rng, 150))
+        em->hang_permille = (unsigned)between(world, 10, 150);
+    if (rng_chance(&world->rng, 150))
+        em->late_permille = (unsigned)between(world, 10, 150);
+    if (rng_chance(&world->rng, 60))
+        em->quirk = (enum em_quirk)between(world, 1, QUIRK_COUNT - 1);
+}
+
+static void draw_troubles(struct world *world, struct em *em)
+{
+    uint64_t span = world->chaos_until_ms;
+    for (uint64_t n = world_below(world, 4); n > 0; n--)
+        world_at(world, world_below(world, span), lose_session, em);
+    for (uint64_t n = world_below(world, 3); n > 0; n--)
+        world_at(world, world_below(world, span), restart, em);
+    for (uint64_t n = rng_chance(&world->rng, 300) ? world_below(world, 20) : 0; n > 0; n--)
+        world_at(world, world_below(world, span), meddle, em);
+    world_at(world, 1 + world_below(world, em->collect_every_ms), collects, em);
+}
+
+static void draw_run(struct world *world, unsigned number)
+{
+    struct sim_run *run = &world->runs[number];
+    struct em *em = &world->ems[world_below(world, world->n_ems)];
+    run_quiet(run, em, between(world, 1, SIM_ITEMS_MAX / 2), number);
+    run->attempts = (unsigned)between(world, 1, 6);
+    run->in_flight = (unsigned)world_below(world, 5);
+    run->task_timeout_ms = between(world, 10, 40) * MINUTE;
+    if (rng_chance(&world->rng, 50))
+        run->run_timeout_ms = between(world, 20, 240) * MINUTE;
+    if (rng_chance(&world->rng, 50))
+        run->stop_failures = (unsigned)between(world, 1, 5);
+    run->added_ms = number ? world_below(world, world->chaos_until_ms / 2) : world->now_ms;
+    world_at(world, run->added_ms, add_run, run);
+}
+
+/* The head of a transcript. */
+static void describe(struct world *world, const struct em *em)
+{
+    static const char *const quirks[] = {"none", "refuses to collect", "does not list tasks",
+                                         "drops descriptions"};
+    const struct server_settings *s = &em->settings;
+    world_say(world,
+              "%s: settle %llu s, clones take up to %llu s%s, requests up to %llu s late, collections %llu s "
+              "every %llu s, pages of %u, spoils %u/%u, fails %u, hangs %u, late %u, quirk: %s",
+              em->name, (unsigned long long)s->settle_ms / 1000, (unsigned long long)em->clone_max_ms / 1000,
+              em->serial ? " one after another" : "", (unsigned long long)em->delay_max_ms / 1000,
+              (unsigned long long)em->collect_max_ms / 1000, (unsigned long long)em->collect_every_ms / 1000,
+              em->page_size, em->spoil_permille, em->clone_spoil_permille, em->fail_permille,
+              em->hang_permille, em->late_permille, quirks[em->quirk]);
+}
+
+struct world *scene_seed(uint64_t seed, bool verbose)
+{
+    struct world *world = scene_new(seed);
+    world->verbose = verbose;
+    world_say(world, "seed %llu", (unsigned long long)seed);
+    world->chaos_until_ms = between(world, 1, 90) * MINUTE;
+    world->n_ems = between(world, 1, SIM_SERVERS_MAX);
+    world->n_runs = between(world, 1, SIM_RUNS_MAX);
+    world->store_permille = rng_chance(&world->rng, 300) ? (unsigned)between(world, 1, 100) : 0;
+    for (unsigned i = 0; i < world->n_ems; i++) {
+        server_quiet(world, &world->ems[i], i);
+        draw_settings(world, &world->ems[i]);
+        draw_ways(world, &world->ems[i]);
+        draw_troubles(world, &world->ems[i]);
+        describe(world, &world->ems[i]);
+    }
+    for (unsigned i = 0; i < world->n_runs; i++)
+        draw_run(world, i);
+    for (uint64_t n = world_below(world, 4); n > 0; n--)
+        world_at(world, world_below(world, world->chaos_until_ms), crash, NULL);
+    if (rng_chance(&world->rng, 300))
+        world->crash_turn = 1 + world_below(world, 400);
+    daemon_start(world);
+    return world;
+}
+
+/* ---- running ---- */
+
+static void tick(struct world *world, void *data)
+{
+    (void)world;
+    (void)data;
+}
+
+/* One step: a turn when one is due, else the next event. False when nothing is left. */
+static bool scene_step(struct world *world)
+{
+    uint64_t due = engine_next_due(world->engine);
+    if (world->wake || due <= world->now_ms) {
+        daemon_turn(world);
+        check_step(world);
+        if (engine_next_due(world->engine) > world->now_ms)
+            return true;
+        world_at(world, world->now_ms + 1, tick, NULL); /* a loop turns no faster than this */
+    } else if (due != INSTANT_NEVER && due != world->tick_ms) {
+        world->tick_ms = due;
+        world_at(world, due, tick, NULL);
+    }
+    bool more = world_step(world);
+    check_step(world);
+    return more;
+}
+
+static bool scene_over(const struct world *world)
+{
+    for (size_t i = 0; i < world->n_runs; i++)
+        if (!world->runs[i].ended)
+            return false;
+    return true;
+}
+
+void scene_until(struct world *world, uint64_t at_ms)
+{
+    world_at(world, at_ms, tick, NULL);
+    for (int step = 0; step < STEPS_MAX && !world->failure[0] && world->now_ms < at_ms; step++)
+        if (!scene_step(world))
+            return;
+}
+
+bool scene_run(struct world *world)
+{
+    bool peace = false;
+    for (int step = 0; !world->failure[0] && !scene_over(world); step++) {
+        if (!peace && world->now_ms >= world->chaos_until_ms) {
+            peace = true;
+            world_say(world, "PEACE: from now on nothing goes wrong");
+        }
+        if (!scene_step(world) || step > STEPS_MAX || world->now_ms > world->chaos_until_ms + PEACE_MS)
+            world_fail(world, "not all runs ended (%llu s after peace)",
+                       (unsigned long long)(world->now_ms - world->chaos_until_ms) / 1000);
+    }
+    if (!world->failure[0])
+        check_end(world);
+    return !world->failure[0];
+}
+
+void scene_free(struct world *world)
+{
+    world->life++;
+    engine_free(world->engine);
+    world->engine = NULL;
+    world->verbose = world->log = false;
+    while (world_step(world)) { /* what is still on its way frees itself */
+    }
+    for (size_t i = 0; i < world->n_ems; i++)
+        em_done(&world->ems[i]);
+    world_done(world);
+    free(world);
+}
