@@ -434,6 +434,8 @@ static void bind_item(struct run *run, uint32_t slot)
     const struct hit *hit = NULL;
     unsigned number = 0;
     uint32_t source = NO_SLOT;
+    slot_delist(run, slot); /* settled meanwhile, it may wait already under the names of before */
+    s->source = NO_SLOT;
     struct item item = s->item;
     bool ok = bind_values(run, slot, &item, &source, &p);
     enum name_verdict verdict = ok ? bind_name(run, slot, &item, &hit, &number, &p) : NAME_BAD;
@@ -512,7 +514,6 @@ void bind_waiting(struct run *run)
         next = run->slots[slot].next;
         if (run->slots[slot].pending)
             continue;
-        slot_delist(run, slot);
         bind_item(run, slot);
     }
     if (!run->waiting.n)
