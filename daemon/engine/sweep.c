@@ -120,7 +120,7 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
     const struct item *item = slot_decided(server->engine, &run->slots[slot]);
     if (item->state == ITEM_SUCCEEDED)
         sweep_verify(run, slot, item, job);
-    bool late = item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT;
+    bool late = item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT && run->phase != PHASE_ENDED;
     if ((item->state != ITEM_IN_DOUBT && !late) || !item->server_id ||
         strcmp(item->server_id, job->server_id) != 0)
         return true;
