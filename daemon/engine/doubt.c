@@ -112,7 +112,7 @@ static void doubt_unsettled(struct run *run, uint32_t slot, const char *why)
 static void doubt_absent(struct run *run, uint32_t slot, const struct item *item)
 {
     struct item_event event = {.kind = ITEM_EVENT_ABSENT, .no_more = run->no_more != ITEM_OK};
-    if (!item->never_again && !event.no_more && doubt_stranger(run->server, item)) {
+    if (!item->never_again && doubt_stranger(run->server, item)) {
         event = (struct item_event){.kind = ITEM_EVENT_REFUSED, .error = ITEM_E_NAME_CONFLICT};
         event.message =
             arena_intern(run->plan->arena, "a job of that name without this item's mark is there now");

@@ -30,7 +30,7 @@ static void check_limits(struct em *em, const struct sim_run *run, uint32_t inde
     unsigned tasks = 0, of_source = 0;
     for (size_t r = 0; r < world->n_runs; r++) {
         const struct sim_run *other = &world->runs[r];
-        for (uint32_t i = 0; i < other->n_items && other->em == em && other->added && !other->over; i++) {
+        for (uint32_t i = 0; i < other->n_items && other->em == em && other->added && !other->ended; i++) {
             enum item_state state = engine_run_item(world->engine, other->id, i)->state;
             bool task = state == ITEM_SUBMITTING || state == ITEM_RUNNING;
             tasks += task && i % SIM_BACKUP_SERVERS == index % SIM_BACKUP_SERVERS;
@@ -57,8 +57,11 @@ void check_sends_clone(struct em *em, const char *body)
     world->sends++;
     if (!run->stored[index] || run->rows[index].state != ITEM_SUBMITTING)
         world_fail(world, "run %c item %u: its request leaves before it is stored", run->id[25], index);
-    if (run->ended)
-        world_fail(world, "run %c item %u: its request leaves though the run has ended", run->id[25], index);
+    if (run->ended || run->state == RUN_PAUSED || run->wish >= RUN_WISH_CANCEL)
+        world_fail(world, "run %c item %u: its request leaves though the run is %s", run->id[25], index,
+                   run->ended                     ? "ended"
+                   : run->wish >= RUN_WISH_CANCEL ? "cancelled"
+                                                  : "paused");
     check_limits(em, run, index);
 }
 
@@ -76,9 +79,13 @@ static bool row_may(enum item_state from, const struct item *to)
         [ITEM_IN_DOUBT] = 1u << ITEM_QUEUED | 1u << ITEM_FAILED | 1u << ITEM_SUCCEEDED | 1u << ITEM_UNKNOWN |
                           1u << ITEM_CANCELLED,
         [ITEM_SUCCEEDED] = 1u << ITEM_SUCCEEDED,
-        [ITEM_FAILED] = 1u << ITEM_SUCCEEDED, /* a task that timed out and ended after all */
+        [ITEM_FAILED] =
+            1u << ITEM_SUCCEEDED | /* a task that timed out and ended after all; the others: a retry */
+            1u << ITEM_QUEUED | 1u << ITEM_IN_DOUBT,
+        [ITEM_CANCELLED] = 1u << ITEM_QUEUED,
+        [ITEM_UNKNOWN] = 1u << ITEM_IN_DOUBT,
     };
-    return from == to->state || (next[from] >> to->state & 1);
+    return from == to->state || (next[from] >> to->state & 1u);
 }
 
 static void check_succeeded(struct world *world, const struct sim_run *run, const struct item *to)

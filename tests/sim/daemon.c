@@ -65,14 +65,64 @@ void daemon_add_run(struct world *world, struct sim_run *run)
     for (size_t i = 0; i < run->n_items; i++)
         if (run->stored[i])
             stored[n++] = run->rows[i];
-    struct engine_run_options options = {
-        .id = run->id, .plan = make_plan(run), .resumed = run->added, .stored = stored, .n_stored = n};
+    struct engine_run_options options = {.id = run->id,
+                                         .plan = make_plan(run),
+                                         .mode = run->ended ? ENGINE_ENDED_RUN : ENGINE_RUN,
+                                         .state = run->state,
+                                         .wish = run->wish,
+                                         .resumed = run->added,
+                                         .stored = stored,
+                                         .n_stored = n};
     run->added = true;
-    run->over = false;
-    world_say(world, "run %c is added", run->id[25]);
+    world_say(world, "run %c is added%s", run->id[25], run->ended ? " as ended" : "");
     if (engine_add_run(world->engine, &options, world_instant(world)) < 0)
         abort();
     world->wake = true;
+}
+
+/* A result takes a while to be written; then the end is stored. */
+static void run_ends(struct world *world, void *data)
+{
+    const struct sim_run *run = data;
+    if (world->engine)
+        engine_end_run(world->engine, run->id);
+}
+
+static void on_run(const char *run_id, void *data)
+{
+    struct world *world = data;
+    struct run_status status = engine_run_status(world->engine, run_id);
+    for (size_t i = 0; i < world->n_runs; i++)
+        if (strcmp(world->runs[i].id, run_id) == 0 && status.over && !status.ended)
+            world_at(world, world->now_ms + 1 + world_below(world, 3000), run_ends, &world->runs[i]);
+}
+
+static void on_session(const char *server, const char *token, const char *session_id, void *data)
+{
+    struct world *world = data;
+    struct em *em = &world->ems[server[2] - '0'];
+    snprintf(em->token, sizeof(em->token), "%s", token ? token : "");
+    snprintf(em->session_id, sizeof(em->session_id), "%s", token ? session_id : "");
+}
+
+/* The server again; with its session, where that outlived the daemon. */
+static void daemon_add_server(struct world *world, struct em *em)
+{
+    em->clones_in_flight = em->logons_in_flight = em->polls_in_flight = 0;
+    memset(em->collects_in_flight, 0, sizeof(em->collects_in_flight));
+    em->polled = false;
+    if (engine_add_server(world->engine, &em->settings, &em->http, &api_xml) < 0)
+        abort();
+    bool keeps = em->token[0] && rng_chance(&world->rng, world->keeps_permille);
+    if (keeps &&
+        engine_set_session(world->engine, em->name, em->token, em->session_id, world_instant(world)) < 0)
+        abort();
+    em->known_session = keeps ? (unsigned)atoi(em->token + strlen("token-")) : 0;
+    em->knows_loss = false;
+    if (keeps)
+        world_say(world, "%s: goes on with session %u", em->name, em->known_session);
+    else
+        em_abandon(em);
 }
 
 void daemon_start(struct world *world)
@@ -81,22 +131,19 @@ void daemon_start(struct world *world)
                                    .seed = rng_next(&world->rng),
                                    .on_wake = on_wake,
                                    .on_transition = on_transition,
+                                   .on_run = on_run,
+                                   .on_session = on_session,
                                    .data = world};
     world->engine = engine_new(&config);
+    if (!world->engine)
+        abort();
     world->commits_in_flight = 0;
     world->store_failed = false;
-    for (size_t i = 0; i < world->n_ems; i++) {
-        struct em *em = &world->ems[i];
-        em->clones_in_flight = em->logons_in_flight = em->polls_in_flight = 0;
-        memset(em->collects_in_flight, 0, sizeof(em->collects_in_flight));
-        em->known_session = 0;
-        em->polled = false;
-        if (!world->engine || engine_add_server(world->engine, &em->settings, &em->http, &api_xml) < 0)
-            abort();
-    }
+    for (size_t i = 0; i < world->n_ems; i++)
+        daemon_add_server(world, &world->ems[i]);
     for (size_t i = 0; i < world->n_runs; i++) {
         world->runs[i].clones_in_flight = 0;
-        if (world->runs[i].added && !world->runs[i].ended)
+        if (world->runs[i].added && (!world->runs[i].ended || world->runs[i].retries))
             daemon_add_run(world, &world->runs[i]);
     }
     world->wake = true;
@@ -109,50 +156,18 @@ void daemon_crash(struct world *world)
     world_say(world, "CRASH");
     world->crashes++;
     world->life++; /* whatever was on its way to the old life is dropped */
-    for (size_t i = 0; i < world->n_ems; i++) {
+    for (size_t i = 0; i < world->n_ems; i++)
         world->doubts += world->ems[i].clones_in_flight;
-        em_abandon(&world->ems[i]);
-    }
     engine_free(world->engine);
     daemon_start(world);
-}
-
-bool daemon_run_over(const struct world *world, const struct sim_run *run)
-{
-    enum run_state state = engine_run_status(world->engine, run->id).state;
-    return state == RUN_SUCCEEDED || state == RUN_FAILED || state == RUN_CANCELLED;
-}
-
-/* Its result is written: it is not taken up again. */
-static void run_ends(struct world *world, void *data)
-{
-    struct sim_run *run = data;
-    if (!run->over || run->ended)
-        return; /* the daemon crashed before that */
-    run->ended = true;
-    world_say(world, "run %c has ended", run->id[25]);
-}
-
-static void daemon_end_runs(struct world *world)
-{
-    for (size_t i = 0; i < world->n_runs; i++) {
-        struct sim_run *run = &world->runs[i];
-        if (!run->added || run->over || !daemon_run_over(world, run))
-            continue;
-        run->over = true;
-        world_say(world, "run %c is over", run->id[25]);
-        world_at(world, world->now_ms + 1 + world_below(world, 3000), run_ends, run);
-    }
 }
 
 void daemon_turn(struct world *world)
 {
     world->wake = false;
     world->turns++;
-    if (world->turns == world->crash_turn) {
+    if (world->turns == world->crash_turn)
         daemon_crash(world);
-        return;
-    }
-    engine_advance(world->engine, world_instant(world));
-    daemon_end_runs(world);
+    else
+        engine_advance(world->engine, world_instant(world));
 }

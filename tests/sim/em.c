@@ -132,7 +132,9 @@ size_t em_clone(struct em *em, const char *source_id, const char *name, const ch
     const struct sim_job *template_ = em_find_job(em, source_id), *first = NULL;
     size_t place = em_add_task(em);
     struct sim_task *task = &em->tasks[place];
+    uint32_t index;
     task->clone = true;
+    task->run = check_mark(world, description, &index);
     if (!template_) {
         world_fail(world, "%s: asked to clone an unknown job %s", em->name, source_id);
         return place;
@@ -160,21 +162,24 @@ size_t em_clone(struct em *em, const char *source_id, const char *name, const ch
     return place;
 }
 
+void em_stop_task(struct em *em, struct sim_task *task)
+{
+    task->end_ms = em->world->now_ms;
+    if (task->job < 0)
+        return;
+    struct sim_job *job = &em->jobs[task->job]; /* it was never made */
+    job->made_by_clone = false;
+    job->deleted = true;
+    job->description[0] = '\0';
+    task->job = -1;
+}
+
 /* A late clone whose client cannot see it any more is given up. */
 void em_abandon(struct em *em)
 {
-    for (size_t i = 0; i < em->n_tasks; i++) {
-        struct sim_task *t = &em->tasks[i];
-        if (!t->late || t->end_ms <= em->world->now_ms)
-            continue;
-        t->end_ms = em->world->now_ms;
-        if (t->job >= 0) {
-            em->jobs[t->job].made_by_clone = false; /* it was never made */
-            em->jobs[t->job].deleted = true;
-            em->jobs[t->job].description[0] = '\0';
-            t->job = -1;
-        }
-    }
+    for (size_t i = 0; i < em->n_tasks; i++)
+        if (em->tasks[i].late && em->tasks[i].end_ms > em->world->now_ms)
+            em_stop_task(em, &em->tasks[i]);
 }
 
 /* ---- sessions ---- */

@@ -50,6 +50,16 @@ static void row_put(struct world *world, struct sim_run *run, const struct item 
     run->stored[item->index] = true;
 }
 
+static void run_put(struct world *world, struct sim_run *run, const struct store_change *change)
+{
+    if (run->state != change->run_state || run->wish != change->run_wish)
+        world_say(world, "run %c is stored as %s, wish %d", run->id[25], run_state_name(change->run_state),
+                  (int)change->run_wish);
+    run->state = change->run_state;
+    run->wish = change->run_wish;
+    run->ended = change->finished_ms != 0;
+}
+
 /* The moment when the batch reaches the disk. A crash before it loses the batch whole;
  * what the engine lent is gone with it. */
 static void commit_write(struct world *world, void *data)
@@ -67,7 +77,7 @@ static void commit_write(struct world *world, void *data)
         if (commit->changes[i].item)
             row_put(world, run, commit->changes[i].item);
         else
-            run->state = commit->changes[i].run_state;
+            run_put(world, run, &commit->changes[i]);
     }
     if (world->crash_commit == commit->number)
         daemon_crash(world);

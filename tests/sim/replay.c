@@ -32,7 +32,7 @@ static bool step_gives(const struct item *from, const struct item_event *event, 
  * limit of tries is not in the history: both a limit that is reached and one that is not are tried. */
 static bool step_exists(const struct item *item, const struct line *line)
 {
-    for (int kind = ITEM_EVENT_SUBMIT; kind <= ITEM_EVENT_VERIFIED; kind++) {
+    for (int kind = ITEM_EVENT_SUBMIT; kind <= ITEM_EVENT_RETRY; kind++) {
         for (int variant = 0; variant < 4; variant++) {
             struct item_event event = {.kind = (enum item_event_kind)kind,
                                        .error = line->error,

@@ -30,10 +30,11 @@ static struct world *scene_new(uint64_t seed)
 
 static void server_quiet(struct world *world, struct em *em, unsigned number)
 {
+    static char user[] = "sim", version[] = "latest";
     em_init(world, em, number);
     em->settings = (struct server_settings){.name = em->name,
-                                            .username = (char[]){"sim"},
-                                            .api_version = (char[]){"latest"},
+                                            .username = user,
+                                            .api_version = version,
                                             .in_flight_initial = 2,
                                             .in_flight_max = 6,
                                             .tasks_max = 10,
@@ -59,7 +60,8 @@ static void run_quiet(struct sim_run *run, struct em *em, size_t n_items, unsign
 
 static void add_run(struct world *world, void *data)
 {
-    daemon_add_run(world, data);
+    if (world->engine)
+        daemon_add_run(world, data);
 }
 
 struct world *scene_quiet(size_t n_items)
@@ -192,6 +194,7 @@ static void draw_run(struct world *world, unsigned number)
         run->stop_failures = (unsigned)between(world, 1, 5);
     run->added_ms = number ? world_below(world, world->chaos_until_ms / 2) : world->now_ms;
     world_at(world, run->added_ms, add_run, run);
+    operator_plan(world, run);
 }
 
 /* The head of a transcript. */
@@ -230,6 +233,7 @@ struct world *scene_seed(uint64_t seed, bool verbose)
         draw_run(world, i);
     for (uint64_t n = world_below(world, 4); n > 0; n--)
         world_at(world, world_below(world, world->chaos_until_ms), crash, NULL);
+    world->keeps_permille = (unsigned)world_below(world, 1000);
     if (rng_chance(&world->rng, 300))
         world->crash_turn = 1 + world_below(world, 400);
     daemon_start(world);
@@ -266,7 +270,7 @@ static bool scene_step(struct world *world)
 static bool scene_over(const struct world *world)
 {
     for (size_t i = 0; i < world->n_runs; i++)
-        if (!world->runs[i].ended)
+        if (!world->runs[i].ended || world->runs[i].retries)
             return false;
     return true;
 }

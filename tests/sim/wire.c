@@ -168,6 +168,16 @@ static void serve_task_made(struct flight *f, size_t place)
     answer_task(f->em, &f->em->tasks[place], &f->answer, true);
 }
 
+/* Whether this stops the clone is not known: here it is a matter of chance. */
+static void serve_stop(struct flight *f, struct sim_task *task)
+{
+    struct em *em = f->em;
+    if (!task->run || task->run->wish != RUN_WISH_CANCEL_TASKS)
+        world_fail(em->world, "%s: task-%u was deleted while it ran", em->name, task->number);
+    if (rng_chance(&em->world->rng, 500))
+        em_stop_task(em, task);
+}
+
 static void serve_task(struct flight *f)
 {
     struct em *em = f->em;
@@ -178,7 +188,7 @@ static void serve_task(struct flight *f)
         answer_error(500, "There is no backup task with id [task-0] in current rest session", &f->answer);
     } else if (f->kind == REQUEST_TIDY) {
         if (task->end_ms > em->world->now_ms)
-            world_fail(em->world, "%s: task-%u was deleted while it ran", em->name, number);
+            serve_stop(f, task);
         task->deleted = true;
         f->status = 204;
     } else {
@@ -461,6 +471,8 @@ static void start_checks(struct flight *f)
         world_fail(world, "%s: two logons at once", em->name);
     if (f->kind == REQUEST_LOGON && em->known_session && !em->knows_loss)
         world_fail(world, "%s: a logon though nothing has told that the session is gone", em->name);
+    if (f->kind == REQUEST_LOGOFF)
+        em->known_session = 0;
     if (f->kind == REQUEST_TASKS) {
         if (em->polls_in_flight > 1)
             world_fail(world, "%s: two polls of the tasks at once", em->name);

@@ -51,7 +51,8 @@ struct sim_task {
     long job; /* index, or -1: fails or collects */
     uint64_t end_ms;
     bool clone, deleted;
-    bool late; /* dies with its session or its client: nobody could wait for it */
+    struct sim_run *run; /* whose mark its clone carries */
+    bool late;           /* dies with its session or its client: nobody could wait for it */
 };
 
 enum em_quirk { QUIRK_NONE, QUIRK_NO_COLLECT, QUIRK_NO_LIST, QUIRK_NO_DESCRIPTIONS, QUIRK_COUNT };
@@ -65,7 +66,8 @@ struct em {
     unsigned session; /* number of the present one; 0: none */
     bool session_open;
     uint64_t last_request_ms;
-    unsigned next_task; /* number that the next task gets */
+    unsigned next_task;             /* number that the next task gets */
+    char token[32], session_id[40]; /* of the session that the daemon keeps across its lives; "" when none */
     struct sim_job *jobs;
     size_t n_jobs, size_jobs;
     struct sim_task *tasks;
@@ -98,7 +100,9 @@ struct sim_run {
     uint64_t task_timeout_ms, run_timeout_ms;
     unsigned stop_failures;
     uint64_t added_ms;
-    bool added, over, ended;
+    bool added, ended; /* ended: its end is stored */
+    enum run_wish wish;
+    bool retries;                    /* the operator will retry it once */
     struct item rows[SIM_ITEMS_MAX]; /* as stored */
     bool stored[SIM_ITEMS_MAX];
     unsigned arrived[SIM_ITEMS_MAX]; /* clone requests that may have reached the server */
@@ -138,10 +142,11 @@ struct world {
     unsigned commits_in_flight, commits;
     bool store_failed;
     unsigned store_permille;
-    unsigned crash_commit, crash_send; /* crashes at the commit, the clone request of that number; 0: never */
-    bool crash_late;                   /* behind it, not before */
+    unsigned crash_commit;   /* crashes at the commit of that number; 0: never */
+    bool crash_late;         /* behind it, not before */
+    unsigned keeps_permille; /* how often a session outlives the daemon */
     /* counters */
-    unsigned crashes, lost_sessions, doubts, requests, clones, sends;
+    unsigned commands, crashes, lost_sessions, doubts, requests, clones, sends;
     char failure[512];
 };
 
@@ -177,6 +182,7 @@ void em_done(struct em *em);
 void em_lose_session(struct em *em);
 void em_restart(struct em *em);
 void em_collect(struct em *em, unsigned server);
+void em_stop_task(struct em *em, struct sim_task *task);
 /* Its clients are gone: late tasks end. */
 void em_abandon(struct em *em);
 void em_settle_tasks(struct em *em);
@@ -226,7 +232,9 @@ void daemon_start(struct world *world);
 void daemon_crash(struct world *world);
 void daemon_turn(struct world *world);
 void daemon_add_run(struct world *world, struct sim_run *run);
-bool daemon_run_over(const struct world *world, const struct sim_run *run);
+
+/* operator.c: people with commands */
+void operator_plan(struct world *world, struct sim_run *run);
 
 /* check.c */
 struct sim_run *check_mark(struct world *world, const char *description, uint32_t *ret_index);
