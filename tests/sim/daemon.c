@@ -15,6 +15,8 @@ static void on_wake(void *data)
 static void on_transition(const char *run_id, const struct item *from, const struct item *to, void *data)
 {
     struct world *world = data;
+    if (to->index == 0 && run_id[25] == 'A' && world->scripts[0].answered && world->n_seen < SIM_SEEN)
+        world->seen[world->n_seen++] = (struct sim_seen){from->state, to->state, to->attempts};
     world_say(world, "run %c item %u: %s -> %s (attempt %u)%s%s", run_id[25], to->index,
               item_state_name(from->state), item_state_name(to->state), to->attempts, to->message ? ": " : "",
               to->message ? to->message : "");

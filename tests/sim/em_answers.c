@@ -37,11 +37,17 @@ void answer_task(const struct em *em, const struct sim_task *t, struct buf *ret,
     buf_add_str(ret, "</Task>");
 }
 
+/* Nobody knows whether the list is ever cut; what takes longer than `settle` is never left out. */
+static bool answer_omits(const struct em *em, const struct sim_task *task)
+{
+    return !task->late && world_chance(em->world, em->omit_permille);
+}
+
 void answer_tasks(const struct em *em, struct buf *ret)
 {
     buf_add_str(ret, "<Tasks" NS ">");
     for (size_t i = 0; i < em->n_tasks; i++)
-        if (!em->tasks[i].deleted && em->tasks[i].session == em->session)
+        if (!em->tasks[i].deleted && em->tasks[i].session == em->session && !answer_omits(em, &em->tasks[i]))
             answer_task(em, &em->tasks[i], ret, false);
     buf_add_str(ret, "</Tasks>");
 }

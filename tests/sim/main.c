@@ -2,9 +2,9 @@
  * every seed: chaos for a while, then peace; invariants after every step, and at
  * the end each item has an outcome that agrees with the truth.
  *
- *     sim --seeds 500 [--first N]     many seeds, quietly; stops after ten failures
- *     sim --seed N                    one seed with its transcript
- *     sim --replay STATE.db           re-runs the item history of a state database */
+ *     sim --seeds 500 [--first N] [--failures 10]    many seeds, quietly; stops after so many failures
+ *     sim --seed N                                   one seed with its transcript
+ *     sim --replay STATE.db                          re-runs the item history of a state database */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "replay.h"
 #include "world.h"
-
-#define FAILURES_MAX 10
 
 struct totals {
     uint64_t seeds, failed, crashes, lost_sessions, doubts, requests, clones, sends, turns;
@@ -47,13 +45,13 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim [--seeds N] [--first N] | --seed N | --replay STATE.db\n");
+    fprintf(stderr, "usage: sim [--seeds N] [--first N] [--failures N] | --seed N | --replay STATE.db\n");
     return 2;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, n = 500;
+    uint64_t first = 1, n = 500, failures = 10;
     bool verbose = false;
     struct totals totals = {0};
     if (argc % 2 == 0)
@@ -64,6 +62,8 @@ int main(int argc, char **argv)
         uint64_t value = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--seeds") == 0)
             n = value;
+        else if (strcmp(argv[i], "--failures") == 0)
+            failures = value;
         else if (strcmp(argv[i], "--first") == 0)
             first = value;
         else if (strcmp(argv[i], "--seed") == 0)
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     }
     log_set_sink(drop, NULL);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (uint64_t seed = first; seed < first + n && totals.failed < FAILURES_MAX; seed++)
+    for (uint64_t seed = first; seed < first + n && totals.failed < failures; seed++)
         run_seed(seed, verbose, &totals);
     printf("%llu seeds, %llu crashes, %llu lost sessions, %llu turns, %llu requests, %llu clone requests "
            "(%llu of "

@@ -22,7 +22,8 @@ static struct world *scene_new(uint64_t seed)
     world->seed = seed;
     world->rng.state = seed * 0x2545f4914f6cdd1dULL + 1;
     world->transcript = BUF_INIT((size_t)1 << 24);
-    world->script.kind = -1;
+    for (size_t i = 0; i < SIM_SCRIPTS; i++)
+        world->scripts[i].kind = -1;
     world->now_ms = 1000;
     fake_store_init(world);
     return world;
@@ -71,9 +72,14 @@ struct world *scene_quiet(size_t n_items)
     world->n_ems = world->n_runs = 1;
     server_quiet(world, &world->ems[0], 0);
     run_quiet(&world->runs[0], &world->ems[0], n_items, 0);
-    daemon_start(world);
-    daemon_add_run(world, &world->runs[0]);
     return world;
+}
+
+void scene_begin(struct world *world)
+{
+    daemon_start(world);
+    for (size_t i = 0; i < world->n_runs; i++)
+        daemon_add_run(world, &world->runs[i]);
 }
 
 /* ---- what goes wrong ---- */
@@ -106,18 +112,30 @@ static void collects(struct world *world, void *data)
         world_at(world, world->now_ms + em->collect_every_ms, collects, em);
 }
 
+/* An item in doubt, if there is one: then a stranger's job of its name tells most. */
+static uint32_t wanted_item(struct world *world, const struct sim_run *run)
+{
+    uint32_t from = (uint32_t)world_below(world, run->n_items);
+    for (uint32_t i = 0; i < run->n_items; i++) {
+        uint32_t at = (from + i) % (uint32_t)run->n_items;
+        if (run->stored[at] && run->rows[at].state == ITEM_IN_DOUBT)
+            return at;
+    }
+    return from;
+}
+
 /* People: jobs come and go, so that pages shift; one may take a name that an item wants. */
 static void meddle(struct world *world, void *data)
 {
     struct em *em = data;
     size_t at = SIM_TEMPLATES + world_below(world, em->n_jobs - SIM_TEMPLATES);
     uint64_t what = world_below(world, 10);
+    const struct sim_run *run = &world->runs[world_below(world, world->n_runs)];
+    uint32_t wanted = wanted_item(world, run);
     em->meddled++;
-    if (what == 0) {
-        char name[32];
-        snprintf(name, sizeof(name), "Clone %c %u", 'A' + (char)world_below(world, world->n_runs),
-                 (unsigned)world_below(world, 8));
-        em_add_job(em, name, "Backup", (unsigned)world_below(world, SIM_BACKUP_SERVERS));
+    if (what == 0 || what == 5) {
+        const char *name = run->stored[wanted] ? run->rows[wanted].name : "Clone A 0";
+        em_add_job(em, name, "Backup", wanted % SIM_BACKUP_SERVERS);
         world_say(world, "%s: somebody makes a job '%s'", em->name, name);
     } else if (what == 1 && em->jobs[at].made_by_clone && job_visible(em, &em->jobs[at])) {
         struct sim_job *copy = em_add_job(em, "copied by a person", em->jobs[at].type, em->jobs[at].server);
@@ -157,6 +175,11 @@ static void draw_ways(struct world *world, struct em *em)
     em->numbers_per_session = rng_chance(&world->rng, 500);
     em->spoil_permille = rng_chance(&world->rng, 200) ? 0 : (unsigned)between(world, 5, 150);
     em->clone_spoil_permille = (unsigned)between(world, 100, 800);
+    em->collect_spoil_permille = em->spoil_permille;
+    if (rng_chance(&world->rng, 150)) { /* collections hardly ever succeed, and seldom come by themselves */
+        em->collect_spoil_permille = (unsigned)between(world, 500, 980);
+        em->collect_every_ms = 30 * MINUTE;
+    }
     em->fail_permille = rng_chance(&world->rng, 500) ? 0 : (unsigned)between(world, 10, 200);
     if (em->serial)
         em->clone_max_ms = em->clone_max_ms < 40000 ? em->clone_max_ms : 40000;
@@ -164,6 +187,8 @@ static void draw_ways(struct world *world, struct em *em)
         em->hang_permille = (unsigned)between(world, 10, 150);
     if (rng_chance(&world->rng, 150))
         em->late_permille = (unsigned)between(world, 10, 150);
+    if (rng_chance(&world->rng, 150))
+        em->omit_permille = (unsigned)between(world, 50, 500);
     if (rng_chance(&world->rng, 60))
         em->quirk = (enum em_quirk)between(world, 1, QUIRK_COUNT - 1);
 }
@@ -248,8 +273,7 @@ static void tick(struct world *world, void *data)
     (void)data;
 }
 
-/* One step: a turn when one is due, else the next event. False when nothing is left. */
-static bool scene_step(struct world *world)
+bool scene_step(struct world *world)
 {
     uint64_t due = engine_next_due(world->engine);
     if (world->wake || due <= world->now_ms) {

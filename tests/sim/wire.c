@@ -14,6 +14,7 @@ struct flight {
     enum http_method method;
     enum sim_request kind;
     const struct spoil *spoil;
+    struct sim_script *script; /* that asked for it, or NULL */
     bool aborted;
     char *path, *body;
     struct sim_run *run; /* of a clone */
@@ -83,20 +84,39 @@ static const struct spoil *spoil_draw(struct world *world)
     return &spoils[0];
 }
 
-static const struct spoil *spoil_choose(struct em *em, enum sim_request kind)
+static const struct spoil *spoil_script(struct flight *f)
 {
-    struct world *world = em->world;
-    struct sim_script *script = &world->script;
-    if (script->kind == (int)kind && script->count) {
+    for (size_t i = 0; i < SIM_SCRIPTS; i++) {
+        struct sim_script *script = &f->em->world->scripts[i];
+        if (script->kind != (int)f->kind || !script->count)
+            continue;
         if (script->skip) {
             script->skip--;
-        } else {
-            script->count--;
-            return &spoils[script->spoil];
+            continue;
         }
+        script->count--;
+        f->script = script;
+        return &spoils[script->spoil];
     }
-    unsigned per_mille = kind == REQUEST_CLONE ? em->clone_spoil_permille : em->spoil_permille;
-    return world_chance(world, per_mille) ? spoil_draw(world) : &spoils[0];
+    return NULL;
+}
+
+static const struct spoil *spoil_choose(struct flight *f)
+{
+    struct em *em = f->em;
+    const struct spoil *scripted = spoil_script(f);
+    if (scripted)
+        return scripted;
+    unsigned per_mille = em->spoil_permille;
+    if (f->kind == REQUEST_CLONE)
+        per_mille = em->clone_spoil_permille;
+    else if (f->kind == REQUEST_COLLECT)
+        per_mille = em->collect_spoil_permille;
+    else if (f->kind == REQUEST_TASK)
+        per_mille = em->omit_permille; /* where lists leave out much, single questions go wrong as well */
+    const struct spoil *drawn = world_chance(em->world, per_mille) ? spoil_draw(em->world) : &spoils[0];
+    bool refused = drawn->loses_session && f->kind == REQUEST_LOGON; /* twice would be for good */
+    return refused ? &spoils[0] : drawn;
 }
 
 /* ---- what is asked ---- */
@@ -125,7 +145,7 @@ static enum sim_request request_kind(enum http_method method, const char *path)
 /* The text of an element, without entities. */
 static void between(const char *body, const char *open, const char *close, char *ret, size_t size)
 {
-    const char *from = strstr(body, open), *to = from ? strstr(from, close) : NULL;
+    const char *from = strstr(body, open), *to = from ? strstr(from + strlen(open), close) : NULL;
     size_t n = 0;
     for (const char *p = from ? from + strlen(open) : NULL; to && p < to && n + 1 < size; p++) {
         ret[n++] = *p;
@@ -353,11 +373,27 @@ static void flight_note(struct flight *f)
     em->refused_lists += refused && f->kind == REQUEST_TASKS;
 }
 
+static void flight_script(const struct flight *f)
+{
+    struct sim_script *script = f->script;
+    if (!script)
+        return;
+    const struct world *world = f->em->world;
+    script->answered++;
+    script->answered_ms = world->now_ms;
+    script->before = engine_run_item(world->engine, world->runs[0].id, 0)->state;
+    script->outcome = f->outcome;
+    script->status = f->status;
+    script->fits = !f->spoil->body && !(f->spoil->garbles && f->answer.len);
+    script->retry_after_ms = f->retry_after_ms;
+}
+
 static void flight_reply(struct world *world, void *data)
 {
     struct flight *f = data;
     if (f->life == world->life) {
         flight_note(f);
+        flight_script(f);
         if (f->outcome == HTTP_ANSWERED && f->answer.len)
             f->request->on_body(f->answer.data, f->answer.len, f->request->user);
         struct http_reply reply = {.outcome = f->aborted ? HTTP_ABORTED : f->outcome,
@@ -399,7 +435,7 @@ static void flight_spoil(struct flight *f)
     if (spoil->outcome != HTTP_ANSWERED)
         f->outcome = spoil->outcome;
     if (spoil->garbles && f->answer.len) {
-        f->answer.len = world_below(world, f->answer.len);
+        f->answer.len = 1 + world_below(world, f->answer.len - 1);
     } else if (spoil->status && !(spoil->status == 200 && f->status >= 300)) {
         f->status = spoil->status;
         answer_error(spoil->status, "simulated", &f->answer);
@@ -419,14 +455,19 @@ static void flight_arrive(struct world *world, void *data)
     struct flight *f = data;
     uint64_t back = 2 + world_below(world, 300);
     f->outcome = HTTP_ANSWERED;
+    if (f->script)
+        f->script->logons = world->asked[REQUEST_LOGON];
     if (f->spoil->loses_session)
         em_lose_session(f->em);
+    bool refused = f->spoil->loses_session && f->kind == REQUEST_LOGON;
     bool down = world->now_ms < f->em->down_until_ms;
     bool spoiled = f->spoil->outcome || f->spoil->status || f->spoil->garbles;
     if (down) {
         f->outcome = HTTP_UNSENT;
     } else if (f->spoil->late && f->kind == REQUEST_CLONE && f->em->session_open) {
         flight_delay(f);
+    } else if (refused) {
+        f->status = 401;
     } else if (!spoiled || f->spoil->after) {
         serve(f);
     }
@@ -506,9 +547,13 @@ static int wire_start(struct http *http, struct http_request *request)
         abort();
     f->answer = BUF_INIT((size_t)1 << 22);
     f->kind = request_kind(f->method, f->path);
-    f->spoil = spoil_choose(em, f->kind);
+    f->spoil = spoil_choose(f);
     request->port = f;
     world->requests++;
+    world->asked[f->kind]++;
+    if (world->scripts[0].answered && !world->next_work_ms && f->kind != REQUEST_LOGON &&
+        f->kind != REQUEST_KEEPALIVE)
+        world->next_work_ms = world->now_ms;
     static const char *const methods[] = {[HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE"};
     world_say(world, "%s: %s %s%s%s", em->name, methods[f->method], f->path,
               f->spoil == spoils ? "" : ", will be ", f->spoil == spoils ? "" : f->spoil->name);

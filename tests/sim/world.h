@@ -35,6 +35,22 @@ struct sim_event {
     void *data;
 };
 
+enum sim_request {
+    REQUEST_LOGON,
+    REQUEST_LOGOFF,
+    REQUEST_KEEPALIVE,
+    REQUEST_CLONE,
+    REQUEST_TASKS,
+    REQUEST_TASK,
+    REQUEST_TIDY,
+    REQUEST_NAMES,
+    REQUEST_JOB,
+    REQUEST_SWEEP,
+    REQUEST_NAMED,
+    REQUEST_COLLECT,
+    REQUEST_COUNT
+};
+
 /* ---- the truth ---- */
 
 struct sim_job {
@@ -75,7 +91,9 @@ struct em {
     uint64_t queue_ms[SIM_BACKUP_SERVERS]; /* when the last clone of a serial backup server ends */
     uint64_t down_until_ms;
     /* its ways, drawn from the seed */
-    unsigned spoil_permille, clone_spoil_permille, fail_permille, hang_permille, late_permille;
+    unsigned spoil_permille, clone_spoil_permille, collect_spoil_permille, fail_permille, hang_permille,
+        late_permille;
+    unsigned omit_permille; /* how many tasks a list leaves out */
     uint64_t clone_max_ms, delay_max_ms, collect_max_ms, collect_every_ms;
     unsigned page_size;
     bool serial, numbers_per_session;
@@ -115,7 +133,24 @@ struct sim_script {
     int kind; /* enum sim_request, or -1: none */
     int spoil;
     unsigned skip, count;
+    /* what came of it, as of the last such answer */
+    unsigned answered;
+    uint64_t answered_ms;
+    unsigned logons;        /* requests for one until then */
+    enum item_state before; /* of the first item of the first run */
+    enum http_outcome outcome;
+    int status;
+    bool fits;
+    int64_t retry_after_ms;
 };
+#define SIM_SCRIPTS 2
+
+/* A change of the first item of the first run, after the first script's answer. */
+struct sim_seen {
+    enum item_state from, to;
+    unsigned attempts;
+};
+#define SIM_SEEN 8
 
 struct world {
     uint64_t seed, now_ms, order, tick_ms;
@@ -125,7 +160,11 @@ struct world {
     bool verbose, log; /* log: the transcript is kept in `transcript` instead */
     struct buf transcript;
     uint64_t chaos_until_ms; /* then nothing goes wrong any more */
-    struct sim_script script;
+    struct sim_script scripts[SIM_SCRIPTS];
+    struct sim_seen seen[SIM_SEEN];
+    size_t n_seen;
+    unsigned asked[REQUEST_COUNT]; /* requests so far */
+    uint64_t next_work_ms;         /* first request after the script's answer, but logons and signs of life */
     struct em ems[SIM_SERVERS_MAX];
     size_t n_ems;
     struct sim_run runs[SIM_RUNS_MAX];
@@ -163,12 +202,16 @@ struct instant world_instant(const struct world *world);
 void world_done(struct world *world);
 
 /* scene.c: worlds from seeds */
-/* A world of one server and one run of `n_items` in which nothing goes wrong. */
+/* A world of one server and one run of `n_items` in which nothing goes wrong but what scripts ask
+ * for. What is to be different is set before scene_begin. */
 struct world *scene_quiet(size_t n_items);
+void scene_begin(struct world *world);
 /* Everything drawn from the seed; chaos for a while, then peace. */
 struct world *scene_seed(uint64_t seed, bool verbose);
 /* Runs until all runs have ended or something failed; checks the end. True when all was well. */
 bool scene_run(struct world *world);
+/* One step: a turn when one is due, else the next event. False when nothing is left. */
+bool scene_step(struct world *world);
 /* Takes turns and events until the virtual moment, or the first failure. */
 void scene_until(struct world *world, uint64_t at_ms);
 void scene_free(struct world *world);
@@ -209,21 +252,6 @@ void answer_error(int status, const char *message, struct buf *ret);
 bool job_visible(const struct em *em, const struct sim_job *job);
 
 /* wire.c */
-enum sim_request {
-    REQUEST_LOGON,
-    REQUEST_LOGOFF,
-    REQUEST_KEEPALIVE,
-    REQUEST_CLONE,
-    REQUEST_TASKS,
-    REQUEST_TASK,
-    REQUEST_TIDY,
-    REQUEST_NAMES,
-    REQUEST_JOB,
-    REQUEST_SWEEP,
-    REQUEST_NAMED,
-    REQUEST_COLLECT,
-    REQUEST_COUNT
-};
 void wire_init(struct em *em);
 int spoil_by_name(const char *name); /* aborts when there is none */
 
