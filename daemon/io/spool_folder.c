@@ -85,6 +85,19 @@ static int open_inner(int spool, const char *directory, const char *name, mode_t
     return 0;
 }
 
+/* With the sticky bit only the owner of a file or of the folder may take it away. */
+static int check_spool(int fd, const char *directory, struct buf *ret_error)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return explain(ret_error, directory, "", -errno, strerror(errno));
+    if ((st.st_mode & S_ISVTX) == 0 || st.st_uid == geteuid() || geteuid() == 0)
+        return 0;
+    return explain(ret_error, directory, "", -EPERM,
+                   "it belongs to another user, so that the plans of others cannot be taken away; give it to "
+                   "the daemon's user (chown)");
+}
+
 int spool_folders_open(const char *directory, bool make, struct spool_folders *ret, struct buf *ret_error)
 {
     struct spool_folders folders = SPOOL_FOLDERS_CLOSED;
@@ -94,6 +107,7 @@ int spool_folders_open(const char *directory, bool make, struct spool_folders *r
     folders.spool = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folders.spool < 0)
         return explain(ret_error, directory, "", -errno, strerror(errno));
+    r = check_spool(folders.spool, directory, ret_error);
     const struct {
         const char *name;
         mode_t mode;

@@ -192,5 +192,6 @@ void spool_merge_scan(struct spool *spool)
     if (!spool->scan.cut)
         forget_unseen(spool);
     uint64_t usual = spool->watch != NULL ? SPOOL_SCAN_MS : SPOOL_BLIND_SCAN_MS;
-    look_soon(spool, spool->entries.n_pending > 0 || spool->scan.cut ? SPOOL_LOOK_MS : usual);
+    bool soon = spool->entries.n_pending > 0 || (spool->scan.cut && spool->entries.n_ready > 0);
+    look_soon(spool, soon ? SPOOL_LOOK_MS : usual);
 }

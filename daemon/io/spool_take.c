@@ -76,6 +76,11 @@ static void judge_error(struct spool_take *take, int error)
     case EAGAIN: /* openat2 and a rename at the same time */
         take->outcome = SPOOL_BUSY;
         break;
+    case ENOMEM:
+    case EMFILE:
+    case ENFILE:
+        fail(take, error);
+        break;
     case EACCES:
     case EPERM:
         judge(take, SPOOL_UNTOUCHED,
@@ -89,8 +94,8 @@ static void judge_error(struct spool_take *take, int error)
         judge(take, SPOOL_UNTOUCHED,
               "it is larger than limits.plan_bytes of the settings allow; split it, or raise the limit");
         break;
-    default:
-        fail(take, error);
+    default: /* of this file alone: the others need not wait */
+        judge(take, SPOOL_UNTOUCHED, strerror(-error));
         break;
     }
 }

@@ -266,6 +266,41 @@ static void what_was_on_its_way_comes_back(void **state)
     assert_false(there(world, "accepted/.01KB0000000000000000000009-0.tmp"));
 }
 
+/* As a daemon that is not root. */
+static void what_is_not_readable_waits_until_it_is(void **state)
+{
+    struct spool_world *world = *state;
+    struct buf error = BUF_INIT(4096);
+    if (getuid() != 0)
+        skip(); /* only root can be somebody else */
+    assert_int_equal(mkdir(world->directory, 03770), 0);
+    assert_int_equal(chmod(world->directory, 03777), 0);
+    assert_int_equal(chmod(world->root, 0755), 0);
+    assert_int_equal(seteuid(65534), 0);
+    int r = spool_new(&world->loop, &world->settings, &spool_world_ops, world, &world->spool, &error);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(r, -EPERM);
+    assert_non_null(strstr(buf_str(&error), "it belongs to another user"));
+    buf_done(&error);
+    assert_int_equal(chown(world->directory, 65534, 65534), 0);
+    put(at(world, ".aside"), GOOD_PLAN);
+    assert_int_equal(chmod(at(world, ".aside"), 0600), 0);
+    assert_int_equal(seteuid(65534), 0);
+    start(world);
+    assert_int_equal(rename(at(world, ".aside"), at(world, "secret.yaml")), 0);
+    TURN_UNTIL(world,
+               logged(world, "secret.yaml is left untouched: it cannot be read: permission is denied"));
+    assert_non_null(strstr(content(world, "rejected/secret.errors.txt"), "chmod g+r"));
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(at(world, "secret.yaml"), 0644), 0);
+    assert_int_equal(seteuid(65534), 0);
+    TURN_UNTIL(world, world->n_filed == 1);
+    assert_int_equal(world->runs[0].owner, 0);
+    assert_false(there(world, "rejected/secret.errors.txt"));
+    spool_shut(world);
+    assert_int_equal(seteuid(0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +314,7 @@ int main(void)
         IN_SPOOL(a_file_that_vanishes_is_no_trouble),
         IN_SPOOL(unfiled_runs_are_filed_first),
         IN_SPOOL(what_was_on_its_way_comes_back),
+        IN_SPOOL(what_is_not_readable_waits_until_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
