@@ -11,7 +11,7 @@ struct owner {
     struct spool_world *world;
     struct store_sqlite *store;
     size_t n_accepted, n_filed, in_flight, in_flight_max;
-    bool ready;
+    bool ready, in_order;
     uint64_t idle_ns, busy_max_ns, turned_ns;
     uv_prepare_t prepare;
 };
@@ -46,6 +46,11 @@ static void accept_many(const struct spool_drop *drop, char ret_run_id[ULID_LEN 
     struct call *call = calloc(1, sizeof(*call));
     assert_non_null(call);
     *call = (struct call){.on_done = on_done, .data = data, .owner = owner};
+    if (owner->in_order) {
+        char name[32];
+        snprintf(name, sizeof(name), "p%05zu.yaml", owner->n_accepted);
+        assert_string_equal(drop->file, name);
+    }
     snprintf(call->id, sizeof(call->id), "01KB00000000000000%08zu", owner->n_accepted++);
     call->run = (struct store_run){.id = call->id,
                                    .plan = plan,
@@ -151,6 +156,7 @@ static void many_at_once_are_taken_once(void **state)
     open_owner(&owner, world);
     spool_start(world->spool);
     TURN_UNTIL(world, owner.ready);
+    owner.in_order = true;
     uint64_t begin = loop_now().mono_ms;
     for (unsigned i = 0; i < MANY; i++) {
         char from[200], name[32];
@@ -183,6 +189,7 @@ static void many_that_lie_there_are_taken_once(void **state)
     assert_int_equal(mkdir(world->directory, 0700), 0);
     make_many(world, world->directory);
     open_owner(&owner, world);
+    owner.in_order = true;
     uint64_t begin = loop_now().mono_ms;
     spool_start(world->spool);
     finish(&owner, "found", begin);
