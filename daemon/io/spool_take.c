@@ -67,19 +67,24 @@ static const char *kind_problem(const struct stat *st)
     return NULL;
 }
 
+/* Errors that say nothing about the file: it is tried again. */
+static bool is_passing(int error)
+{
+    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EHOSTDOWN;
+}
+
 static void judge_error(struct spool_take *take, int error)
 {
+    if (is_passing(error)) {
+        fail(take, error);
+        return;
+    }
     switch (-error) {
     case ENOENT:
         take->outcome = SPOOL_GONE;
         break;
     case EAGAIN: /* openat2 and a rename at the same time */
         take->outcome = SPOOL_BUSY;
-        break;
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-        fail(take, error);
         break;
     case EACCES:
     case EPERM:
@@ -145,12 +150,13 @@ static bool read_whole(const struct reader *reader, struct spool_take *take, str
 struct csv_place {
     int folder;
     uid_t owner;
+    int passing; /* an error that says nothing about the plan */
 };
 
 /* A CSV file beneath the spool must be the plan owner's or root's. */
 static int open_csv(const char *path, void *data)
 {
-    const struct csv_place *place = data;
+    struct csv_place *place = data;
     struct stat st;
     int fd = spool_open_beneath(place->folder, path);
     if (fd < 0)
@@ -163,6 +169,8 @@ static int open_csv(const char *path, void *data)
                                                           : 0;
     if (r < 0)
         close(fd);
+    if (is_passing(r))
+        place->passing = r;
     return r < 0 ? r : fd;
 }
 
@@ -204,7 +212,7 @@ static void judge_plan(struct reader *reader, struct spool_take *take, struct pl
                        const struct stat *st)
 {
     int64_t now = loop_now().wall_ms;
-    struct csv_place place = {reader->folders->spool, st->st_uid};
+    struct csv_place place = {reader->folders->spool, st->st_uid, 0};
     struct diag diag = DIAG_INIT;
     struct plan *plan = NULL;
     files->open_csv = open_csv;
@@ -216,13 +224,15 @@ static void judge_plan(struct reader *reader, struct spool_take *take, struct pl
         take->outcome = SPOOL_VALID;
         if (take->taken == NULL)
             fail(take, -ENOMEM);
+    } else if (place.passing < 0 || r == -ENOMEM) {
+        fail(take, place.passing < 0 ? place.passing : r);
     } else if (diag.count > 0) {
         ulid_make(take->id, now, reader->rng);
         take->bytes = files->bytes;
         files->bytes = BUF_INIT(0);
         spool_reject(&reader->rejected, take, &diag);
     } else {
-        fail(take, r < 0 ? r : -ENOMEM);
+        fail(take, -EINVAL);
     }
     plan_free(plan);
     diag_done(&diag);
