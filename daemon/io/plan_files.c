@@ -2,18 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "codec/plan_yaml.h"
 #include "io/calendar.h"
+#include "io/open_beneath.h"
 #include "io/read_file.h"
 #include "io/zones.h"
 #include "model/plan.h"
@@ -64,14 +63,6 @@ static int open_folder(const char *plan_path)
     return fd < 0 ? -errno : fd;
 }
 
-static int open_beneath(int folder, const char *path)
-{
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    long fd = syscall(SYS_openat2, folder, path, &how, sizeof(how));
-    return fd < 0 ? -errno : (int)fd;
-}
-
 static struct plan_csv_file *find_csv(const struct plan_files *files, const char *path)
 {
     for (size_t i = 0; i < files->n_csv; i++)
@@ -101,7 +92,7 @@ static int open_csv(const struct plan_files *files, const char *path)
     if (files->open_csv)
         return files->open_csv(path, files->open_csv_data);
     _cleanup_(read_file_close) int folder = open_folder(files->path);
-    return folder < 0 ? folder : open_beneath(folder, path);
+    return folder < 0 ? folder : open_beneath(folder, path, true);
 }
 
 static int read_new(struct plan_files *files, const char *path)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "io/open_beneath.h"
 #include "io/read_file.h"
 #include "io/result_file.h"
 #include "io/spool_folder.h"
@@ -43,7 +44,7 @@ static bool is_there(int folder, const char *name)
 static bool is_ours(const struct place *place, const char *run_id)
 {
     char head[HEAD_BYTES + 1], wanted[64];
-    _cleanup_(read_file_close) int fd = spool_open_beneath(place->folder, place->result);
+    _cleanup_(read_file_close) int fd = open_beneath(place->folder, place->result, false);
     ssize_t n = fd >= 0 ? read(fd, head, HEAD_BYTES) : -1;
     if (n < 0)
         return false;

@@ -4,14 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "io/open_beneath.h"
 #include "io/read_file.h"
 
 #define GROUP "jobclone"
@@ -35,6 +34,14 @@ static void give_to_group(int fd)
         return; /* it stays with our own group: the package's tmpfiles.d sets it right */
 }
 
+/* A sandbox may forbid the setgid bit (RestrictSUIDSGID=); then the group is that of the process. */
+static int set_mode(int fd, mode_t mode)
+{
+    if (fchmod(fd, mode) == 0 || (errno == EPERM && fchmod(fd, mode & ~(mode_t)S_ISGID) == 0))
+        return 0;
+    return -errno;
+}
+
 static int make_spool(const char *directory, struct buf *ret_error)
 {
     if (mkdir(directory, 0700) < 0)
@@ -43,7 +50,7 @@ static int make_spool(const char *directory, struct buf *ret_error)
     if (fd < 0)
         return explain(ret_error, directory, "", -errno, strerror(errno));
     give_to_group(fd);
-    int r = fchmod(fd, 03770) < 0 ? -errno : 0;
+    int r = set_mode(fd, 03770);
     close(fd);
     return r < 0 ? explain(ret_error, directory, "", r, strerror(-r)) : 0;
 }
@@ -64,15 +71,15 @@ static const char *not_our_own(int fd)
 static int open_inner(int spool, const char *directory, const char *name, mode_t mode, int *ret,
                       struct buf *ret_error)
 {
-    bool made = mkdirat(spool, name, mode) == 0;
+    bool made = mkdirat(spool, name, 0700) == 0;
     if (!made && errno != EEXIST)
         return explain(ret_error, directory, name, -errno, strerror(errno));
     int fd = openat(spool, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return explain(ret_error, directory, name, -errno,
                        errno == ELOOP || errno == ENOTDIR ? "it is no folder; remove it" : strerror(errno));
-    if (made && fchmod(fd, mode) < 0) { /* the mask may have taken some */
-        int r = -errno;
+    int r = made ? set_mode(fd, mode) : 0;
+    if (r < 0) {
         close(fd);
         return explain(ret_error, directory, name, r, strerror(-r));
     }
@@ -181,14 +188,6 @@ bool spool_identity_same(const struct spool_identity *a, const struct spool_iden
     return a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
 }
 
-int spool_open_beneath(int folder, const char *path)
-{
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    long fd = syscall(SYS_openat2, folder, path, &how, sizeof(how));
-    return fd < 0 ? -errno : (int)fd;
-}
-
 static bool fd_equals(int fd, const struct buf *bytes)
 {
     _cleanup_(buf_done) struct buf there = BUF_INIT(bytes->len);
@@ -201,7 +200,7 @@ bool spool_file_equals(int folder, const char *name, const struct buf *bytes)
     struct stat st;
     if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
         return false; /* not even opened */
-    _cleanup_(read_file_close) int fd = spool_open_beneath(folder, name);
+    _cleanup_(read_file_close) int fd = open_beneath(folder, name, false);
     return fd >= 0 && fd_equals(fd, bytes);
 }
 

@@ -31,10 +31,6 @@ struct spool_identity spool_identity_of(const struct stat *st);
 /* Equal but for the device. */
 bool spool_identity_same(const struct spool_identity *a, const struct spool_identity *b);
 
-/* Opens a file of the spool for reading, beneath it and through no link; the name may hold folders. It never
- * waits, whatever it is. A descriptor or negative errno. */
-int spool_open_beneath(int folder, const char *path);
-
 /* True when the file there is regular and has exactly these bytes. */
 bool spool_file_equals(int folder, const char *name, const struct buf *bytes);
 

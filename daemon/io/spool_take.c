@@ -10,6 +10,7 @@
 #include "base/ulid.h"
 #include "io/file_owner.h"
 #include "io/loop.h"
+#include "io/open_beneath.h"
 #include "io/read_file.h"
 #include "io/spool_parts.h"
 #include "model/plan.h"
@@ -126,7 +127,7 @@ static bool read_whole(const struct reader *reader, struct spool_take *take, str
     }
     if (!look(take, &st)) /* such a thing is not even opened */
         return false;
-    _cleanup_(read_file_close) int fd = spool_open_beneath(reader->folders->spool, take->name);
+    _cleanup_(read_file_close) int fd = open_beneath(reader->folders->spool, take->name, false);
     int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
     if (r == 0 && !look(take, &st))
         return false;
@@ -158,7 +159,7 @@ static int open_csv(const char *path, void *data)
 {
     struct csv_place *place = data;
     struct stat st;
-    int fd = spool_open_beneath(place->folder, path);
+    int fd = open_beneath(place->folder, path, false);
     if (fd < 0)
         return fd;
     int r = file_owner_stat(fd, &st);
