@@ -347,7 +347,8 @@ static void arm(struct plans_dir *dir, struct instant now)
         }
     }
     uv_update_time(dir->loop);
-    uv_timer_start(&dir->timer, on_timer, due_ms > now.mono_ms ? due_ms - now.mono_ms : 0, 0);
+    uv_timer_start(&dir->timer, on_timer, due_ms > now.mono_ms ? due_ms - now.mono_ms : 1,
+                   0); /* never 0: the loop would see to nothing else */
 }
 
 void plans_turn(struct plans_dir *dir)
