@@ -141,6 +141,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *user)
     if (status != 200)
         return buf_add(&w->error, data, n) == 0 ? n : 0;
     if (!w->heard) {
+        if (w->connected_once)
+            view_say(&w->view, "the daemon is back");
         w->heard = w->connected_once = true;
         view_note(&w->view, "");
         view_restart(&w->view);

@@ -63,8 +63,9 @@ static void on_listener(uv_poll_t *poll, int status, int events)
     if (!control_accept(control)) {
         log_warning("control: no descriptor is left for a client; raise the limit of open files");
         uv_poll_stop(poll); /* the sweep takes it up again */
-        uv_timer_start(&control->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     }
+    if (!uv_is_active((uv_handle_t *)&control->sweep))
+        uv_timer_start(&control->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     run_http(control);
 }
 
@@ -78,7 +79,8 @@ static void sweep_connection(struct connection *c, uint64_t now_ms)
     if (c->served && !c->request)
         shutdown(c->fd, SHUT_RDWR); /* kept for another request that has not come */
     else
-        control_send_raw(c->fd, "408 Request Timeout", "bad_request", "the request did not arrive in time");
+        control_send_raw(c->fd, SHUT_RDWR, "408 Request Timeout", "bad_request",
+                         "the request did not arrive in time");
     c->since_ms = now_ms; /* libmicrohttpd sees the end and closes it */
 }
 
@@ -90,7 +92,7 @@ static void on_sweep(uv_timer_t *timer)
         sweep_connection(c, now_ms);
     if (!control->closing)
         uv_poll_start(&control->listener, UV_READABLE, on_listener);
-    if (!control->connections)
+    if (!control_close_refused(control, now_ms) && !control->connections)
         uv_timer_stop(timer);
 }
 
@@ -102,15 +104,13 @@ static void connection_begin(struct control *control, struct MHD_Connection *cli
         return; /* its requests are refused for want of this */
     c->control = control;
     c->fd = MHD_get_connection_info(client, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    c->may = control_peer_may(control, c->fd, &c->uid);
+    control_peer_may(control, c->fd, &c->uid); /* it has been judged; its user is for the log */
     c->since_ms = uv_now(control->loop);
     c->after = control->connections;
     if (c->after)
         c->after->before = c;
     control->connections = c;
     control->n_connections++;
-    if (!control->closing && !uv_is_active((uv_handle_t *)&control->sweep))
-        uv_timer_start(&control->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 
 static void connection_end(struct control *control, struct connection *c)
@@ -270,6 +270,8 @@ int control_new(uv_loop_t *loop, const struct control_options *options, struct c
     if (!control->options.timeout_s)
         control->options.timeout_s = TIMEOUT_S;
     control->listen_fd = control->spare_fd = -1;
+    for (size_t i = 0; i < CONTROL_REFUSED_KEPT; i++)
+        control->refused[i].fd = -1;
     int r = control_listen(control, ret_error);
     if (r == 0)
         r = start_http(control, ret_error);

@@ -54,7 +54,6 @@ struct control_ops {
 /* Why not. Each has its HTTP status and its word in the answer (docs/control-api.md). */
 enum control_error {
     CONTROL_E_BAD_REQUEST,  /* 400 bad_request */
-    CONTROL_E_FORBIDDEN,    /* 403 forbidden */
     CONTROL_E_NOT_FOUND,    /* 404 not_found: no such run, schedule or path */
     CONTROL_E_METHOD,       /* 405 method_not_allowed */
     CONTROL_E_AMBIGUOUS,    /* 409 ambiguous: several runs have that part */

@@ -10,6 +10,7 @@
 
 #define CONTROL_WATCHERS_MAX 64
 #define CONTROL_FAILURES_KEPT 256
+#define CONTROL_REFUSED_KEPT 32
 #define CONTROL_ANSWER_MAX ((size_t)256 * 1024 * 1024)
 
 enum connection_phase {
@@ -25,9 +26,16 @@ struct connection {
     struct control_request *request; /* under way, or NULL */
     int fd;
     uid_t uid;
-    bool may, served; /* has a right to be here; got an answer already */
+    bool served; /* got an answer already */
     enum connection_phase phase;
     uint64_t since_ms; /* in this phase; loop time */
+};
+
+/* A client that was sent away. It is given a second to read why: closed at once, its request would
+ * meet a broken pipe, and many clients then read no more. */
+struct refusal {
+    int fd; /* or -1 */
+    uint64_t since_ms;
 };
 
 struct route;
@@ -96,6 +104,8 @@ struct control {
     struct control_options options;
     struct MHD_Daemon *http;
     int listen_fd, spare_fd; /* the spare one is given up to refuse a client when no other is left */
+    struct refusal refused[CONTROL_REFUSED_KEPT];
+    unsigned next_refused;
     bool own_socket;
     struct sockaddr_un address;
     dev_t socket_dev;
@@ -125,8 +135,11 @@ int control_listen(struct control *control, struct buf *ret_error);
 void control_unlisten(struct control *control);
 /* Accepts what waits, or refuses it with a short answer. False when not even that can be done now. */
 bool control_accept(struct control *control);
-/* Sends an answer past libmicrohttpd, which has sent none on that socket, and shuts it down. */
-void control_send_raw(int fd, const char *status, const char *code, const char *message);
+/* Closes those that were sent away a second ago. True while there are others. */
+bool control_close_refused(struct control *control, uint64_t now_ms);
+/* Sends an answer past libmicrohttpd, which has sent none on that socket, and shuts it down as shutdown(2)
+ * has it. */
+void control_send_raw(int fd, int how, const char *status, const char *code, const char *message);
 bool control_peer_may(const struct control *control, int fd, uid_t *ret_uid);
 
 /* control_request.c: one request from its head to the call of its op. */

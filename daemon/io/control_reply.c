@@ -106,14 +106,21 @@ static const struct {
     unsigned status;
     const char *code;
 } errors[CONTROL_E_COUNT] = {
-    [CONTROL_E_BAD_REQUEST] = {400, "bad_request"},   [CONTROL_E_FORBIDDEN] = {403, "forbidden"},
-    [CONTROL_E_NOT_FOUND] = {404, "not_found"},       [CONTROL_E_METHOD] = {405, "method_not_allowed"},
-    [CONTROL_E_AMBIGUOUS] = {409, "ambiguous"},       [CONTROL_E_STATE] = {409, "wrong_state"},
-    [CONTROL_E_LENGTH] = {411, "length_required"},    [CONTROL_E_TOO_LARGE] = {413, "too_large"},
-    [CONTROL_E_INVALID_PLAN] = {422, "invalid_plan"}, [CONTROL_E_INTERNAL] = {500, "internal"},
-    [CONTROL_E_SERVER] = {502, "server_unreachable"}, [CONTROL_E_CREDENTIALS] = {502, "credentials_refused"},
-    [CONTROL_E_TLS] = {502, "tls_refused"},           [CONTROL_E_BUSY] = {503, "busy"},
-    [CONTROL_E_STOPPING] = {503, "stopping"},         [CONTROL_E_NOT_STORED] = {507, "not_stored"},
+    [CONTROL_E_BAD_REQUEST] = {400, "bad_request"},
+    [CONTROL_E_NOT_FOUND] = {404, "not_found"},
+    [CONTROL_E_METHOD] = {405, "method_not_allowed"},
+    [CONTROL_E_AMBIGUOUS] = {409, "ambiguous"},
+    [CONTROL_E_STATE] = {409, "wrong_state"},
+    [CONTROL_E_LENGTH] = {411, "length_required"},
+    [CONTROL_E_TOO_LARGE] = {413, "too_large"},
+    [CONTROL_E_INVALID_PLAN] = {422, "invalid_plan"},
+    [CONTROL_E_INTERNAL] = {500, "internal"},
+    [CONTROL_E_SERVER] = {502, "server_unreachable"},
+    [CONTROL_E_CREDENTIALS] = {502, "credentials_refused"},
+    [CONTROL_E_TLS] = {502, "tls_refused"},
+    [CONTROL_E_BUSY] = {503, "busy"},
+    [CONTROL_E_STOPPING] = {503, "stopping"},
+    [CONTROL_E_NOT_STORED] = {507, "not_stored"},
 };
 
 void control_reply_error(struct control_request *r, enum control_error error, const char *format, ...)

@@ -375,15 +375,9 @@ static void check_body(struct control_request *r)
 
 /* ---- from libmicrohttpd ---- */
 
-/* All that the head tells: may it be, and what does it want? */
+/* All that the head tells. */
 static void read_head(struct control_request *r, const char *path, const char *method)
 {
-    if (!r->connection->may) {
-        control_reply_error(r, CONTROL_E_FORBIDDEN,
-                            "only root, the daemon's own user and members of group %s may use this socket",
-                            r->control->options.group ? r->control->options.group : "jobclone");
-        return;
-    }
     if (r->control->closing) {
         control_reply_error(r, CONTROL_E_STOPPING, "the daemon is stopping; try again when it is up again");
         return;

@@ -19,6 +19,7 @@
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 #define ACCEPTS_AT_ONCE 64
 #define GROUPS_MAX 1024
+#define REFUSED_MS 1000
 
 /* ---- making it ---- */
 
@@ -148,6 +149,7 @@ void control_unlisten(struct control *control)
         close(control->listen_fd);
     if (control->spare_fd >= 0)
         close(control->spare_fd);
+    control_close_refused(control, UINT64_MAX);
     control->listen_fd = control->spare_fd = -1;
 }
 
@@ -189,7 +191,7 @@ bool control_peer_may(const struct control *control, int fd, uid_t *ret_uid)
 
 /* ---- accepting ---- */
 
-void control_send_raw(int fd, const char *status, const char *code, const char *message)
+void control_send_raw(int fd, int how, const char *status, const char *code, const char *message)
 {
     char body[512], answer[1024];
     int len = snprintf(body, sizeof(body), "{\"code\":\"%s\",\"message\":\"%s\"}\n", code, message);
@@ -199,25 +201,53 @@ void control_send_raw(int fd, const char *status, const char *code, const char *
                      status, len, body);
     if (send(fd, answer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
         errno = 0; /* it has left, or takes nothing: closing is all that can be done */
-    shutdown(fd, SHUT_RDWR);
+    shutdown(fd, how);
 }
 
-static void refuse(int fd)
+static void refuse(struct control *control, int fd, bool may)
 {
-    control_send_raw(fd, "503 Service Unavailable", "busy",
-                     "too many connections to the control socket; try again soon");
-    close(fd);
+    struct refusal *refusal = &control->refused[control->next_refused++ % CONTROL_REFUSED_KEPT];
+    char message[256];
+    snprintf(message, sizeof(message),
+             "only root, the daemon's own user and members of group %s may use this socket",
+             control->options.group ? control->options.group : "root");
+    if (may)
+        control_send_raw(fd, SHUT_WR, "503 Service Unavailable", "busy",
+                         "too many connections to the control socket; try again soon");
+    else
+        control_send_raw(fd, SHUT_WR, "403 Forbidden", "forbidden", message);
+    if (refusal->fd >= 0)
+        close(refusal->fd);
+    *refusal = (struct refusal){fd, uv_now(control->loop)};
 }
 
-/* No descriptor is left: the spare one lets the client be told so. */
+bool control_close_refused(struct control *control, uint64_t now_ms)
+{
+    bool others = false;
+    for (size_t i = 0; i < CONTROL_REFUSED_KEPT; i++) {
+        struct refusal *refusal = &control->refused[i];
+        if (refusal->fd >= 0 && now_ms - refusal->since_ms >= REFUSED_MS) {
+            close(refusal->fd);
+            refusal->fd = -1;
+        }
+        others |= refusal->fd >= 0;
+    }
+    return others;
+}
+
+/* No descriptor is left: those sent away and the spare one make room for one client to be told so. */
 static bool accept_spare(struct control *control)
 {
+    control_close_refused(control, UINT64_MAX);
     if (control->spare_fd < 0)
         return false;
     close(control->spare_fd);
     int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0)
-        refuse(fd);
+        control_send_raw(fd, SHUT_RDWR, "503 Service Unavailable", "busy",
+                         "the daemon has no descriptor left; try again soon");
+    if (fd >= 0)
+        close(fd);
     control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0;
 }
@@ -225,13 +255,15 @@ static bool accept_spare(struct control *control)
 bool control_accept(struct control *control)
 {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        uid_t uid;
         int fd = accept4(control->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE) && accept_spare(control))
             continue;
         if (fd < 0)
             return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
-        if (control->n_connections >= control->options.connections_max)
-            refuse(fd);
+        bool may = control_peer_may(control, fd, &uid);
+        if (!may || control->n_connections >= control->options.connections_max)
+            refuse(control, fd, may);
         else /* closes it when it fails */
             MHD_add_connection(control->http, fd, (const struct sockaddr *)&control->address,
                                sizeof(control->address));

@@ -229,7 +229,7 @@ class Ctl(unittest.TestCase):
         self.start(30, per_tick=10)
         out, err = child.communicate()
         self.assertEqual(child.returncode, 1, out + err)
-        self.assertIn("29 succeeded, 1 failed", out)
+        self.assertRegex(out, r"(?s)the daemon is back.*29 succeeded, 1 failed")
 
     def on_terminal(self, *words, until, resize=None, **environment):
         """What a terminal of 100 columns gets until a text has come; then Ctrl-C."""
@@ -312,6 +312,28 @@ class Ctl(unittest.TestCase):
             self.assertEqual((done.returncode, done.stdout), (3, ""))
             self.assertIn(text, done.stderr)
             self.assertIn("usermod -aG jobclone", done.stderr)
+
+    def test_no_descriptor_is_left(self):
+        script = 'ulimit -n 48 && exec "$0" "$1" 1 10'
+        self.daemon = subprocess.Popen(["bash", "-c", script, harness.BIN / "fake_control", self.socket],
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.assertEqual(self.daemon.stdout.readline(), "ready\n")
+        clients, refused = [], 0
+        for _ in range(80):
+            client = socket.socket(socket.AF_UNIX)
+            client.settimeout(30)
+            client.connect(str(self.socket))
+            clients.append(client)
+        for client in clients:
+            try:
+                client.sendall(b"GET /v1/status HTTP/1.1\r\nHost: j\r\n\r\n")
+            except BrokenPipeError:
+                pass  # sent away already: the answer waits all the same
+            refused += client.recv(64).startswith(b"HTTP/1.1 503")
+        self.assertGreater(refused, 20)
+        for client in clients:
+            client.close()
+        self.until(lambda: self.ctl("status")[0] == 0)
 
     def test_something_else_answers(self):
         server = socket.socket(socket.AF_UNIX)
