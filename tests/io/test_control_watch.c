@@ -23,11 +23,12 @@ static void has(const char *answer, const char *text)
         fail_msg("\"%s\" lacks \"%s\"", answer, text);
 }
 
+/* By HTTP/1.0, which knows no chunks: a text that is looked for is not torn apart. */
 static int watch(const struct fixture *f, const char *query, const char *headers)
 {
     char request[512];
     int fd = client_connect(f);
-    snprintf(request, sizeof(request), "GET /v1/events%s HTTP/1.1\r\nHost: j\r\n%s\r\n", query, headers);
+    snprintf(request, sizeof(request), "GET /v1/events%s HTTP/1.0\r\nHost: j\r\n%s\r\n", query, headers);
     assert_true(client_send(fd, request));
     return fd;
 }
