@@ -334,7 +334,7 @@ const char *exchange_text(const struct exchange *e, struct arena *arena)
         buf_printf(&text, "HTTP %d with a body that is not the API's %s", e->status, e->format->name);
     else
         buf_printf(&text, "HTTP %d without an explanation", e->status);
-    const char *copy = arena_intern(arena, buf_str(&text));
+    const char *copy = text.error ? NULL : arena_intern(arena, buf_str(&text));
     buf_done(&text);
     return copy ? copy : "out of memory";
 }

@@ -8,7 +8,8 @@
 A point is one SIGKILL that really came: before, in the middle of (half of the bytes
 are written) or after the N-th counted call of a process. Single points cover every
 N of an undisturbed run in each of these ways. In a chain the program is killed
-again and again on its way to the end, while the server loses requests and answers.
+again and again on its way to the end, while the server loses requests and answers,
+in XML or in JSON.
 Judged after each kill: nothing reached the server that is not stored, nothing
 twice. At the end: exit code 0, each clone exactly once, a result that agrees.
 """
@@ -60,7 +61,8 @@ class Kills:
 
     def cell(self, chain, in_flight):
         behaviour = {"seed": sum(at for at, _ in chain), **LOSSES} if len(chain) > 1 else {}
-        return Cell(self.shared, ITEMS, behaviour=behaviour, in_flight={"initial": in_flight, "max": 64})
+        words = "json" if len(chain) > 1 and chain[0][0] % 2 else "xml"
+        return Cell(self.shared, ITEMS, behaviour=behaviour, in_flight={"initial": in_flight, "max": 64}, format=words)
 
     def start(self, pool, cell, library=None, **environment):
         code = cell.run(library, **environment)
