@@ -175,10 +175,11 @@ struct texts {
     char name[64], task[64], job[64];
 };
 
+static const enum item_state states[] = {ITEM_QUEUED, ITEM_SUBMITTING, ITEM_RUNNING, ITEM_SUCCEEDED,
+                                         ITEM_SUCCEEDED};
+
 static struct item item_at(unsigned run, unsigned index, uint8_t stage, struct texts *texts)
 {
-    static const enum item_state states[] = {ITEM_QUEUED, ITEM_SUBMITTING, ITEM_RUNNING, ITEM_SUCCEEDED,
-                                             ITEM_SUCCEEDED};
     snprintf(texts->name, sizeof(texts->name), "Tenant %u of run %u", index, run);
     snprintf(texts->task, sizeof(texts->task), "task-%u", index);
     snprintf(texts->job, sizeof(texts->job), "urn:veeam:Job:%08u-%04u", index, run);
@@ -250,7 +251,11 @@ static int play_items(struct life *life, const struct step *step)
     run_id(step->run, id);
     for (unsigned i = 0; i < step->n; i++) {
         items[i] = item_at(step->run, step->first + i, step->stage, &texts[i]);
-        changes[i] = (struct store_change){.run_id = id, .item = &items[i]};
+        changes[i] = (struct store_change){
+            .run_id = id,
+            .item = &items[i],
+            .from = (int)states[life->model.runs[step->run].stages[step->first + i]],
+        };
     }
     return commit(life, changes, step->n);
 }
