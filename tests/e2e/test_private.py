@@ -1,5 +1,6 @@
 """Passwords and tokens are on no disk and in no output."""
 import base64
+import pathlib
 import unittest
 
 from harness import OK, UNREACHABLE, USER, BenchCase, backups
@@ -41,6 +42,20 @@ class Private(BenchCase):
         self.assert_code(run, OK)
         basic = base64.b64encode(f"{USER}:secret".encode()).decode()
         self.assertEqual(self.traces(bench, tokens + [basic]), [])
+
+    def test_process_shows_nothing(self):
+        bench = self.bench()
+        bench.plan(backups(1)[0])
+        bench.sim.behave(task_ms=1500)
+        child = bench.start()
+        bench.wait_for(lambda: bench.sim.truth()["clones"])
+        secrets = [bench.sim.truth()["last_token"], "secret"]
+        for name in ("cmdline", "environ", "comm", "maps", "limits"):
+            content = pathlib.Path(f"/proc/{child.pid}/{name}").read_bytes()
+            self.assertEqual([secret for secret in secrets if secret.encode() in content], [], name)
+        limits = pathlib.Path(f"/proc/{child.pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +0 +0 ")
+        self.assert_code(bench.finish(child), OK)
 
     def test_state_is_for_its_owner_alone(self):
         bench = self.bench()
