@@ -113,7 +113,7 @@ static void daemon_add_server(struct world *world, struct em *em)
     em->clones_in_flight = em->logons_in_flight = em->polls_in_flight = 0;
     memset(em->collects_in_flight, 0, sizeof(em->collects_in_flight));
     em->polled = false;
-    if (engine_add_server(world->engine, &em->settings, &em->http, &api_xml) < 0)
+    if (engine_add_server(world->engine, &em->settings, &em->http, world->json ? &api_json : &api_xml) < 0)
         abort();
     bool keeps = em->token[0] && rng_chance(&world->rng, world->keeps_permille);
     if (keeps &&

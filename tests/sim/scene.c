@@ -191,6 +191,9 @@ static void draw_ways(struct world *world, struct em *em)
         em->omit_permille = (unsigned)between(world, 50, 500);
     if (rng_chance(&world->rng, 60))
         em->quirk = (enum em_quirk)between(world, 1, QUIRK_COUNT - 1);
+    struct rng forms = {.state = world->seed + 77 * (uint64_t)(em - world->ems)};
+    if (rng_chance(&forms, 300))
+        em->form = rng_chance(&forms, 500) ? CLONE_FORM_TABLE : CLONE_FORM_JSON;
 }
 
 static void draw_troubles(struct world *world, struct em *em)
@@ -238,9 +241,10 @@ static void describe(struct world *world, const struct em *em)
               em->hang_permille, em->late_permille, quirks[em->quirk]);
 }
 
-struct world *scene_seed(uint64_t seed, bool verbose)
+struct world *scene_seed(uint64_t seed, bool json, bool verbose)
 {
     struct world *world = scene_new(seed);
+    world->json = json;
     world->verbose = verbose;
     world_say(world, "seed %llu", (unsigned long long)seed);
     world->chaos_until_ms = between(world, 1, 90) * MINUTE;

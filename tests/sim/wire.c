@@ -15,7 +15,7 @@ struct flight {
     enum sim_request kind;
     const struct spoil *spoil;
     struct sim_script *script; /* that asked for it, or NULL */
-    bool aborted;
+    bool aborted, json;
     char *path, *body;
     struct sim_run *run; /* of a clone */
     /* the answer */
@@ -178,8 +178,13 @@ static size_t serve_clone_effect(struct flight *f)
 {
     char source[40] = "", name[72], description[160];
     sscanf(f->path, "/api/jobs/%36[^?]", source);
-    between(f->body, "<JobName>", "</JobName>", name, sizeof(name));
-    between(f->body, "<Description>", "</Description>", description, sizeof(description));
+    if (f->json) {
+        json_text(f->body, "JobName", name, sizeof(name));
+        json_text(f->body, "Description", description, sizeof(description));
+    } else {
+        between(f->body, "<JobName>", "</JobName>", name, sizeof(name));
+        between(f->body, "<Description>", "</Description>", description, sizeof(description));
+    }
     return em_clone(f->em, source, name, description);
 }
 
@@ -270,12 +275,23 @@ static void serve_logon(struct flight *f)
     answer_logon(em, &f->answer);
 }
 
+static void serve_clone(struct flight *f)
+{
+    if (!form_is_taken(f->em, f->json, f->body)) {
+        f->status = 400;
+        f->em->world->forms++;
+        answer_error(400, "Node [root] does not exist.", &f->answer);
+        return;
+    }
+    f->status = 202;
+    serve_task_made(f, serve_clone_effect(f));
+}
+
 static void serve_in_session(struct flight *f)
 {
     switch (f->kind) {
     case REQUEST_CLONE:
-        f->status = 202;
-        serve_task_made(f, serve_clone_effect(f));
+        serve_clone(f);
         break;
     case REQUEST_COLLECT:
         serve_collect(f);
@@ -328,6 +344,8 @@ static void serve(struct flight *f)
     }
     if (f->kind == REQUEST_LOGON)
         em->last_request_ms = em->world->now_ms;
+    if (f->json)
+        json_of_xml(&f->answer, em->world->seed);
 }
 
 /* ---- the flight ---- */
@@ -412,7 +430,8 @@ static void flight_late(struct world *world, void *data)
 {
     (void)world;
     struct flight *f = data; /* a copy of its own, without a request */
-    serve_clone_effect(f);
+    if (form_is_taken(f->em, f->json, f->body))
+        serve_clone_effect(f);
     flight_free(f);
 }
 
@@ -423,6 +442,7 @@ static void flight_delay(struct flight *f)
     if (!late || !(late->path = strdup(f->path)) || !(late->body = strdup(f->body)))
         abort();
     late->em = f->em;
+    late->json = f->json;
     late->answer = BUF_INIT(1);
     world_at(world, world->now_ms + world_below(world, f->em->delay_max_ms), flight_late, late);
 }
@@ -437,12 +457,15 @@ static void flight_spoil(struct flight *f)
     if (spoil->garbles && f->answer.len) {
         f->answer.len = 1 + world_below(world, f->answer.len - 1);
     } else if (spoil->status && !(spoil->status == 200 && f->status >= 300)) {
-        f->status = spoil->status;
-        answer_error(spoil->status, "simulated", &f->answer);
+        /* a 400 for an immediate copy is final in JSON, but not in XML */
+        f->status = spoil->status == 400 && world->alike ? 405 : spoil->status;
+        answer_error(f->status, "simulated", &f->answer);
+        if (f->json)
+            json_of_xml(&f->answer, world->seed);
     }
     if (spoil->body) {
         buf_reset(&f->answer);
-        buf_add_str(&f->answer, spoil->body);
+        buf_add_str(&f->answer, f->json && spoil->body[0] == '{' ? "<Task/>" : spoil->body);
     }
     if (spoil->after)
         f->session[0] = '\0';
@@ -540,6 +563,7 @@ static int wire_start(struct http *http, struct http_request *request)
     f->request = request;
     f->life = world->life;
     f->method = request->method;
+    f->json = strcmp(request->media_type, "application/json") == 0;
     f->token = request->session ? (unsigned)atoi(request->session + strlen("token-")) : 0;
     f->path = strdup(request->path);
     f->body = strndup(request->body.data ? request->body.data : "", request->body.len);

@@ -98,6 +98,7 @@ struct em {
     unsigned page_size;
     bool serial, numbers_per_session;
     enum em_quirk quirk;
+    enum clone_form form; /* of immediate copies, that it takes in XML; JSON: none */
     /* what the daemon of this life has under way */
     unsigned clones_in_flight, logons_in_flight, polls_in_flight, collects_in_flight[SIM_BACKUP_SERVERS];
     unsigned known_session; /* the last one whose logon was answered well */
@@ -157,6 +158,8 @@ struct world {
     struct rng rng;
     struct sim_event *events;
     size_t n_events, size_events;
+    bool json;         /* the format of all servers */
+    bool alike;        /* the other format must come to the same end */
     bool verbose, log; /* log: the transcript is kept in `transcript` instead */
     struct buf transcript;
     uint64_t chaos_until_ms; /* then nothing goes wrong any more */
@@ -185,7 +188,7 @@ struct world {
     bool crash_late;         /* behind it, not before */
     unsigned keeps_permille; /* how often a session outlives the daemon */
     /* counters */
-    unsigned commands, crashes, lost_sessions, doubts, requests, clones, sends;
+    unsigned forms, commands, crashes, lost_sessions, doubts, requests, clones, sends;
     char failure[512];
 };
 
@@ -207,7 +210,7 @@ void world_done(struct world *world);
 struct world *scene_quiet(size_t n_items);
 void scene_begin(struct world *world);
 /* Everything drawn from the seed; chaos for a while, then peace. */
-struct world *scene_seed(uint64_t seed, bool verbose);
+struct world *scene_seed(uint64_t seed, bool json, bool verbose);
 /* Runs until all runs have ended or something failed; checks the end. True when all was well. */
 bool scene_run(struct world *world);
 /* One step: a turn when one is due, else the next event. False when nothing is left. */
@@ -238,6 +241,14 @@ size_t em_clone(struct em *em, const char *source_id, const char *name, const ch
 size_t em_add_task(struct em *em);
 struct sim_task *em_find_task(struct em *em, unsigned number);
 void em_backup_server_id(unsigned server, char ret[40]);
+
+/* em_formats.c: bodies in JSON, and the forms of clone bodies */
+/* Turns a body in XML into JSON, in one of twelve styles; leaves any other alone. */
+void json_of_xml(struct buf *body, uint64_t seed);
+/* False when it is an immediate copy in a form that this server refuses. */
+bool form_is_taken(const struct em *em, bool json, const char *body);
+/* The text of a member of a clone body in JSON. */
+void json_text(const char *body, const char *name, char *ret, size_t size);
 
 /* em_answers.c: the bodies */
 void answer_task(const struct em *em, const struct sim_task *task, struct buf *ret, bool root);
