@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "ctl/client.h"
 #include "ctl/print.h"
 
@@ -269,6 +270,19 @@ int command_report(struct ctl *ctl)
 
 /* ---- schedules ---- */
 
+/* Why its file is not used, a mistake a line. */
+static void print_mistakes(json_t *schedule)
+{
+    const char *error = json_string_value(json_object_get(schedule, "error"));
+    _cleanup_free_ char *text = error ? strdup(error) : NULL;
+    for (char *rest = text, *line; (line = strsep(&rest, "\n"));) {
+        _cleanup_(buf_done) struct buf shown = BUF_INIT(CELL_BYTES);
+        text_escape(&shown, line);
+        if (*line)
+            printf("Not used: %s\n", buf_str(&shown));
+    }
+}
+
 int command_schedules(struct ctl *ctl)
 {
     static const char *const words[] = {"PLAN", "FILE", "SERVER", "NEXT", "LAST", "RESULT", "CALENDAR"};
@@ -294,7 +308,7 @@ int command_schedules(struct ctl *ctl)
             cell_text(&table, schedule, "calendar");
         }
         print_table_end(&table);
-        json_array_foreach(schedules, i, schedule) line_text("Not used:", schedule, "error");
+        json_array_foreach(schedules, i, schedule) print_mistakes(schedule);
     }
     json_decref(list);
     return r;

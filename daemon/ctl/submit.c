@@ -82,12 +82,17 @@ static int load(const struct ctl *ctl, struct plan_files *files)
 
 /* ---- sending it ---- */
 
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 static int body_of(const struct plan_files *files, struct buf *ret)
 {
     struct json_out out = {.buf = ret};
-    const char *slash = strrchr(files->path, '/');
     json_out_open(&out, NULL, '{');
-    json_out_str(&out, "file", slash ? slash + 1 : files->path);
+    json_out_str(&out, "file", file_name(files->path));
     json_out_str(&out, "plan", buf_str(&files->bytes));
     json_out_open(&out, "csv", '[');
     for (size_t i = 0; i < files->n_csv; i++) {
@@ -176,7 +181,7 @@ int command_preview(struct ctl *ctl)
 /* The scheduled plan by its name, its file's name, or a path to it. */
 static char *schedule_path(const struct ctl *ctl)
 {
-    const char *word = ctl->words[0], *slash = strrchr(word, '/'), *file = slash ? slash + 1 : word;
+    const char *word = ctl->words[0];
     json_t *list, *schedule;
     size_t i;
     char *path = NULL;
@@ -186,7 +191,8 @@ static char *schedule_path(const struct ctl *ctl)
     {
         const char *its_name = json_string_value(json_object_get(schedule, "name"));
         const char *its_file = json_string_value(json_object_get(schedule, "file"));
-        if (!path && its_name && (strcmp(its_name, word) == 0 || (its_file && strcmp(its_file, file) == 0)))
+        if (!path && its_name &&
+            (strcmp(its_name, word) == 0 || (its_file && strcmp(file_name(its_file), file_name(word)) == 0)))
             path = client_path("/v1/schedules/", its_name, "/run");
     }
     json_decref(list);

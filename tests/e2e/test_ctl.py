@@ -104,8 +104,8 @@ class Ctl(unittest.TestCase):
         self.start()
         code, out, _ = self.ctl("schedules")
         self.assertEqual(code, 0)
-        self.assertRegex(out, r"(?m)^nightly +nightly\.yaml +prod +2026-11-23 14:00:00 +2026-11-22 14:00:00 +succeeded ")
-        self.assertIn('Not used: weekly.yaml:3:1: unknown key "serve"', out)
+        self.assertRegex(out, r"(?m)^nightly +/etc/jobclone/plans\.d/nightly\.yaml +prod +2026-11-23 14:00:00 +2026-11-22 14:00:00 +succeeded ")
+        self.assertIn('Not used: weekly.yaml:3:1: unknown key "serve"\nNot used: weekly.yaml:4:1: \\x1b\n', out)
 
     # ---- plans ----
 
@@ -155,7 +155,7 @@ class Ctl(unittest.TestCase):
         code, out, err = self.ctl("submit", "--wait", "p.yaml")
         self.assertEqual(code, 1)
         self.assertIn("failed: 30 succeeded, 1 failed", err)
-        code, out, err = self.ctl("--json", "submit", "--wait", "--scheduled", "/etc/jobclone/plans.d/nightly.yaml")
+        code, out, err = self.ctl("--json", "submit", "--wait", "--scheduled", "plans.d/nightly.yaml")
         states = [json.loads(line)["state"] for line in out.splitlines()]
         self.assertEqual((code, states), (0, ["running", "succeeded"]))
         code, out, err = self.ctl("submit", "--scheduled", "monthly")

@@ -359,16 +359,18 @@ static void op_retry(struct control_request *request, const char *part, void *da
 
 static void op_schedules(struct control_request *request, void *data)
 {
-    const struct control_schedule schedules[] = {
-        {.name = "nightly",
-         .file = "nightly.yaml",
-         .server = "prod",
-         .calendar = "Mon..Fri 02:00 Europe/Prague",
-         .next_ms = 1795442400000,
-         .last_ms = 1795356000000,
-         .last_run = "01FAKE00000000000000000001",
-         .last_state = "succeeded"},
-        {.name = "weekly", .file = "weekly.yaml", .error = "weekly.yaml:3:1: unknown key \"serve\""}};
+    const struct control_schedule schedules[] = {{.name = "nightly",
+                                                  .file = "/etc/jobclone/plans.d/nightly.yaml",
+                                                  .server = "prod",
+                                                  .calendar = "Mon..Fri 02:00 Europe/Prague",
+                                                  .next_ms = 1795442400000,
+                                                  .last_ms = 1795356000000,
+                                                  .last_run = "01FAKE00000000000000000001",
+                                                  .last_state = "succeeded"},
+                                                 {.name = "weekly",
+                                                  .file = "weekly.yaml",
+                                                  .error = "weekly.yaml:3:1: unknown key \"serve\"\n"
+                                                           "weekly.yaml:4:1: \033\n"}};
     (void)data;
     control_reply_schedules(request, schedules, ARRAY_SIZE(schedules));
 }
