@@ -62,6 +62,9 @@ void check_sends_clone(struct em *em, const char *body)
                    run->ended                     ? "ended"
                    : run->wish >= RUN_WISH_CANCEL ? "cancelled"
                                                   : "paused");
+    if (!window_at(&run->window, world_instant(world).wall_ms).open)
+        world_fail(world, "run %c item %u: its request leaves though the window is closed", run->id[25],
+                   index);
     check_limits(em, run, index);
 }
 

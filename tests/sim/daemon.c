@@ -48,6 +48,7 @@ static struct plan *make_plan(const struct sim_run *run)
                           .file = "sim",
                           .name = "sim",
                           .server = run->em->name,
+                          .window = run->window,
                           .attempts = run->attempts,
                           .in_flight = run->in_flight,
                           .stop_failures = run->stop_failures,

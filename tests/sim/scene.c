@@ -7,7 +7,8 @@
 #include "world.h"
 
 #define STEPS_MAX 3000000
-#define PEACE_MS (8 * 60 * MINUTE) /* all runs end within it */
+#define PEACE_MS (8 * 60 * MINUTE)              /* all runs end within it */
+#define WINDOW_PEACE_MS (10 * 24 * 60 * MINUTE) /* or, where they wait for windows, within this */
 
 static uint64_t between(struct world *world, uint64_t from, uint64_t to)
 {
@@ -25,6 +26,7 @@ static struct world *scene_new(uint64_t seed)
     for (size_t i = 0; i < SIM_SCRIPTS; i++)
         world->scripts[i].kind = -1;
     world->now_ms = 1000;
+    world->peace_ms = PEACE_MS;
     fake_store_init(world);
     return world;
 }
@@ -208,6 +210,34 @@ static void draw_troubles(struct world *world, struct em *em)
     world_at(world, 1 + world_below(world, em->collect_every_ms), collects, em);
 }
 
+static void set_clock(struct world *world, void *data)
+{
+    (void)data;
+    world->skew_ms += (int64_t)world_below(world, 4 * 60 * MINUTE) - (int64_t)(2 * 60 * MINUTE);
+    world_say(world, "the clock is set to %lld s", (long long)world_instant(world).wall_ms / 1000);
+    world->wake = true;
+}
+
+/* Hours of the day around those in which the runs are added; in some worlds, and drawn apart, so that the
+ * others stay as they are. */
+static void draw_windows(struct world *world)
+{
+    struct rng rng = {world->seed ^ 0x9e3779b97f4a7c15ULL};
+    for (size_t i = 0; i < world->n_runs && world->seed % 5 == 0; i++) {
+        struct sim_run *run = &world->runs[i];
+        if (rng_chance(&rng, 500))
+            continue;
+        uint64_t minute = (uint64_t)world_instant(world).wall_ms / MINUTE + 1380 + rng_below(&rng, 180);
+        run->window = (struct window){.given = true, .from_min = (unsigned)(minute % 1440), .zone = zone_utc};
+        run->window.to_min = (unsigned)((minute + 5 + rng_below(&rng, 115)) % 1440);
+        world->peace_ms = WINDOW_PEACE_MS;
+        world_say(world, "run %c: window from %02u:%02u to %02u:%02u", run->id[25], run->window.from_min / 60,
+                  run->window.from_min % 60, run->window.to_min / 60, run->window.to_min % 60);
+    }
+    if (world->peace_ms == WINDOW_PEACE_MS && rng_chance(&rng, 300))
+        world_at(world, rng_below(&rng, world->chaos_until_ms), set_clock, NULL);
+}
+
 static void draw_run(struct world *world, unsigned number)
 {
     struct sim_run *run = &world->runs[number];
@@ -260,6 +290,7 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
     }
     for (unsigned i = 0; i < world->n_runs; i++)
         draw_run(world, i);
+    draw_windows(world);
     for (uint64_t n = world_below(world, 4); n > 0; n--)
         world_at(world, world_below(world, world->chaos_until_ms), crash, NULL);
     world->keeps_permille = (unsigned)world_below(world, 1000);
@@ -319,7 +350,7 @@ bool scene_run(struct world *world)
             peace = true;
             world_say(world, "PEACE: from now on nothing goes wrong");
         }
-        if (!scene_step(world) || step > STEPS_MAX || world->now_ms > world->chaos_until_ms + PEACE_MS)
+        if (!scene_step(world) || step > STEPS_MAX || world->now_ms > world->chaos_until_ms + world->peace_ms)
             world_fail(world, "not all runs ended (%llu s after peace)",
                        (unsigned long long)(world->now_ms - world->chaos_until_ms) / 1000);
     }

@@ -83,7 +83,7 @@ bool world_chance(struct world *world, unsigned per_mille)
 
 struct instant world_instant(const struct world *world)
 {
-    return (struct instant){world->now_ms, 1790000000000 + (int64_t)world->now_ms};
+    return (struct instant){world->now_ms, 1790000000000 + world->skew_ms + (int64_t)world->now_ms};
 }
 
 void world_done(struct world *world)

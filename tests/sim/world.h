@@ -18,6 +18,7 @@
 #include "engine/store.h"
 #include "model/item.h"
 #include "model/settings.h"
+#include "model/window.h"
 
 #define SIM_SERVERS_MAX 2
 #define SIM_BACKUP_SERVERS 2 /* behind each server */
@@ -118,6 +119,7 @@ struct sim_run {
     unsigned attempts, in_flight;
     uint64_t task_timeout_ms, run_timeout_ms;
     unsigned stop_failures;
+    struct window window;
     uint64_t added_ms;
     bool added, ended; /* ended: its end is stored */
     enum run_wish wish;
@@ -162,6 +164,8 @@ struct world {
     bool alike;        /* the other format must come to the same end */
     bool verbose, log; /* log: the transcript is kept in `transcript` instead */
     struct buf transcript;
+    uint64_t peace_ms;       /* at most so long until all runs have ended */
+    int64_t skew_ms;         /* by which the clock on the wall was set */
     uint64_t chaos_until_ms; /* then nothing goes wrong any more */
     struct sim_script scripts[SIM_SCRIPTS];
     struct sim_seen seen[SIM_SEEN];
