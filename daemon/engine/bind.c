@@ -434,8 +434,6 @@ static void bind_item(struct run *run, uint32_t slot)
     const struct hit *hit = NULL;
     unsigned number = 0;
     uint32_t source = NO_SLOT;
-    slot_delist(run, slot); /* settled meanwhile, it may wait already under the names of before */
-    s->source = NO_SLOT;
     struct item item = s->item;
     bool ok = bind_values(run, slot, &item, &source, &p);
     enum name_verdict verdict = ok ? bind_name(run, slot, &item, &hit, &number, &p) : NAME_BAD;
@@ -483,6 +481,12 @@ bool bind_ready(const struct run *run)
     return hold_ready(run);
 }
 
+/* Its names were asked for. An item whose doubt was settled meanwhile has its own already. */
+static bool bind_wanted(const struct slot *slot)
+{
+    return slot->item.state == ITEM_QUEUED && !slot->pending && slot->source == NO_SLOT;
+}
+
 /* Everything is read: each waiting item gets its values or its error. */
 void bind_items(struct run *run)
 {
@@ -491,7 +495,7 @@ void bind_items(struct run *run)
     bind_take_left(run);
     run->released = run->server->released;
     for (uint32_t i = 0; i < run->n; i++)
-        if (run->slots[i].item.state == ITEM_QUEUED && !run->slots[i].pending)
+        if (bind_wanted(&run->slots[i]))
             bind_item(run, i);
     if (run->resolve_again)
         return;
@@ -507,6 +511,8 @@ void bind_waiting(struct run *run)
 {
     if (!run->waiting.n || run->phase != PHASE_CLONING || run->released == run->server->released)
         return;
+    if (hold_collect(run) < 0)
+        return; /* out of memory: with the next turn */
     run->released = run->server->released;
     uint32_t next = run->waiting.first;
     for (size_t n = run->waiting.n; n > 0; n--) {
@@ -514,6 +520,7 @@ void bind_waiting(struct run *run)
         next = run->slots[slot].next;
         if (run->slots[slot].pending)
             continue;
+        slot_delist(run, slot);
         bind_item(run, slot);
     }
     if (!run->waiting.n)
