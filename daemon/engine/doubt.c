@@ -112,7 +112,14 @@ static void doubt_unsettled(struct run *run, uint32_t slot, const char *why)
 static void doubt_absent(struct run *run, uint32_t slot, const struct item *item)
 {
     struct item_event event = {.kind = ITEM_EVENT_ABSENT, .no_more = run->no_more != ITEM_OK};
-    if (!item->never_again && doubt_stranger(run->server, item)) {
+    bool stranger = !item->never_again && doubt_stranger(run->server, item);
+    if (stranger && !run->server->sweep.marked) {
+        doubt_unsettled(run, slot,
+                        "a job of that name is there, but no job on this server carries a mark: "
+                        "whose it is cannot be told");
+        return;
+    }
+    if (stranger) {
         event = (struct item_event){.kind = ITEM_EVENT_REFUSED, .error = ITEM_E_NAME_CONFLICT};
         event.message =
             arena_intern(run->plan->arena, "a job of that name without this item's mark is there now");

@@ -235,7 +235,8 @@ struct sweep {
     bool active, asking;
     uint64_t started_ms, due_ms;
     unsigned page, pass;
-    bool proof; /* absence may be concluded from it: two passes when there are pages */
+    bool marked; /* it has shown a job with a mark: this server keeps them */
+    bool proof;  /* absence may be concluded from it: two passes when there are pages */
     struct arena *arena;
     struct found *found;
     size_t n_found, size_found;

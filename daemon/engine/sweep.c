@@ -114,6 +114,7 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
     uint32_t slot;
     if (!item_mark_parse(job->description, run_id, &slot))
         return true;
+    server->sweep.marked = true;
     struct run *run = engine_find_run(server->engine, run_id);
     if (!run || run->server != server || slot >= run->n)
         return true;
