@@ -154,8 +154,8 @@ void check_step(struct world *world)
 static bool may_be_unknown(const struct sim_run *run)
 {
     const struct em *em = run->em;
-    return em->quirk != QUIRK_NONE || em->refused_collections >= 3 || em->refused_lists || em->hanging ||
-           em->meddled || run->run_timeout_ms;
+    return em->quirk != QUIRK_NONE || em->refused_collections >= 3 || em->collect_spoil_permille >= 500 ||
+           em->refused_lists || em->hanging || em->meddled || run->run_timeout_ms;
 }
 
 static void check_end_item(struct world *world, const struct sim_run *run, uint32_t index)
@@ -165,9 +165,7 @@ static void check_end_item(struct world *world, const struct sim_run *run, uint3
     const struct sim_job *job = NULL;
     item_mark(mark, run->id, index);
     int clones = em_clones(run->em, mark, &job);
-    /* Without descriptions the clone is a job of that name and no mark: a person must decide. */
-    bool late = item->error == ITEM_E_TASK_TIMEOUT ||
-                (item->error == ITEM_E_NAME_CONFLICT && run->em->quirk == QUIRK_NO_DESCRIPTIONS);
+    bool late = item->error == ITEM_E_TASK_TIMEOUT;
     const char *name = item_state_name(item->state);
     if (!run->stored[index] || !item_state_final(item->state))
         world_fail(world, "run %c item %u ended as %s", run->id[25], index, name);

@@ -28,8 +28,9 @@ static struct plan_clone make_clone(const struct sim_run *run, size_t index, str
     struct plan_clone clone = {.repository = {PLAN_REF_NAME, "Repo"}, .vm_suffix = "_s"};
     snprintf(text, sizeof(text), "T%zu", index % SIM_TEMPLATES);
     clone.source = (struct plan_ref){PLAN_REF_NAME, arena_intern(arena, text)};
-    snprintf(text, sizeof(text), index % 8 == 7 ? "Clone \"%c\" & %zu" : "Clone %c %zu", run->id[25], index);
+    snprintf(text, sizeof(text), index % 8 == 7 ? "Clone \"%c\" & %zu" : "Clone %c %zu", run->names, index);
     clone.name = arena_intern(arena, text);
+    clone.on_conflict = run->on_conflict;
     if (index % 3 == 0)
         clone.description = "made by a simulation";
     return clone;
@@ -61,8 +62,35 @@ static struct plan *make_plan(const struct sim_run *run)
     return plan;
 }
 
+/* Does that row hold its name against other runs (product contract 3)? */
+static bool row_holds(const struct world *world, const struct sim_run *run, const struct item *row)
+{
+    int64_t since = world_instant(world).wall_ms - (int64_t)run->em->settings.settle_ms;
+    bool there = row->state == ITEM_SUCCEEDED || row->state == ITEM_UNKNOWN ||
+                 (row->state == ITEM_FAILED && row->error == ITEM_E_TASK_TIMEOUT);
+    return there && row->finished_ms > since;
+}
+
+/* Names that runs which have ended, and are not in the engine any more, may still hold. */
+static size_t held_names(const struct world *world, const struct sim_run *run, struct engine_held *held)
+{
+    size_t n = 0;
+    for (size_t r = 0; r < world->n_runs; r++) {
+        const struct sim_run *other = &world->runs[r];
+        if (other == run || other->em != run->em || !other->ended || other->retries)
+            continue;
+        for (size_t i = 0; i < other->n_items; i++)
+            if (other->stored[i] && row_holds(world, other, &other->rows[i]))
+                held[n++] =
+                    (struct engine_held){other->rows[i].server_id, other->rows[i].name,
+                                         other->rows[i].job_uid, other->rows[i].state != ITEM_SUCCEEDED};
+    }
+    return n;
+}
+
 void daemon_add_run(struct world *world, struct sim_run *run)
 {
+    static struct engine_held held[SIM_RUNS_MAX * SIM_ITEMS_MAX];
     struct item stored[SIM_ITEMS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < run->n_items; i++)
@@ -75,7 +103,9 @@ void daemon_add_run(struct world *world, struct sim_run *run)
                                          .wish = run->wish,
                                          .resumed = run->added,
                                          .stored = stored,
-                                         .n_stored = n};
+                                         .n_stored = n,
+                                         .held = held,
+                                         .n_held = held_names(world, run, held)};
     run->added = true;
     world_say(world, "run %c is added%s", run->id[25], run->ended ? " as ended" : "");
     if (engine_add_run(world->engine, &options, world_instant(world)) < 0)

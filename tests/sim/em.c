@@ -126,6 +126,14 @@ static uint64_t clone_end(struct em *em, unsigned server, bool fails, bool *ret_
     return now + takes;
 }
 
+/* No two clones get one name, whichever runs they are of, where all can be asked. */
+static void em_check_name(struct em *em, const char *name, unsigned server)
+{
+    for (size_t i = 0; i < em->n_jobs && em->quirk == QUIRK_NONE && !em->hanging; i++)
+        if (em->jobs[i].made_by_clone && em->jobs[i].server == server && strcmp(em->jobs[i].name, name) == 0)
+            world_fail(em->world, "%s: two clones are called '%s'", em->name, name);
+}
+
 size_t em_clone(struct em *em, const char *source_id, const char *name, const char *description)
 {
     struct world *world = em->world;
@@ -150,6 +158,7 @@ size_t em_clone(struct em *em, const char *source_id, const char *name, const ch
         return place;
     if (!mark || em_clones(em, mark, &first))
         world_fail(world, "%s: cloned twice: %s", em->name, description);
+    em_check_name(em, name, server);
     struct sim_job *job = em_add_job(em, name, type, server);
     job->made_by_clone = true;
     job->done_ms = end_ms;

@@ -59,6 +59,7 @@ static void run_quiet(struct sim_run *run, struct em *em, size_t n_items, unsign
                             .task_timeout_ms = 30 * MINUTE,
                             .added_ms = em->world->now_ms};
     snprintf(run->id, sizeof(run->id), "01KB0000000000000000000RN%c", 'A' + (char)number);
+    run->names = run->id[25];
 }
 
 static void add_run(struct world *world, void *data)
@@ -75,6 +76,15 @@ struct world *scene_quiet(size_t n_items)
     server_quiet(world, &world->ems[0], 0);
     run_quiet(&world->runs[0], &world->ems[0], n_items, 0);
     return world;
+}
+
+struct sim_run *scene_add_rival(struct world *world, enum on_conflict on_conflict)
+{
+    struct sim_run *run = &world->runs[world->n_runs];
+    run_quiet(run, &world->ems[0], world->runs[0].n_items, (unsigned)world->n_runs++);
+    run->names = world->runs[0].names;
+    run->on_conflict = on_conflict;
+    return run;
 }
 
 void scene_begin(struct world *world)
@@ -242,7 +252,7 @@ static void draw_run(struct world *world, unsigned number)
 {
     struct sim_run *run = &world->runs[number];
     struct em *em = &world->ems[world_below(world, world->n_ems)];
-    run_quiet(run, em, between(world, 1, SIM_ITEMS_MAX / 2), number);
+    run_quiet(run, em, between(world, 1, 24), number);
     run->attempts = (unsigned)between(world, 1, 6);
     run->in_flight = (unsigned)world_below(world, 5);
     run->task_timeout_ms = between(world, 10, 40) * MINUTE;
@@ -250,7 +260,12 @@ static void draw_run(struct world *world, unsigned number)
         run->run_timeout_ms = between(world, 20, 240) * MINUTE;
     if (rng_chance(&world->rng, 50))
         run->stop_failures = (unsigned)between(world, 1, 5);
-    run->added_ms = number ? world_below(world, world->chaos_until_ms / 2) : world->now_ms;
+    const struct sim_run *older = number ? &world->runs[world_below(world, number)] : NULL;
+    if (older && older->em == em && rng_chance(&world->rng, 400))
+        run->names = older->names;
+    run->on_conflict = (enum on_conflict)world_below(world, 3);
+    run->added_ms = number ? world->runs[number - 1].added_ms + world_below(world, world->chaos_until_ms / 4)
+                           : world->now_ms;
     world_at(world, run->added_ms, add_run, run);
     operator_plan(world, run);
 }

@@ -152,6 +152,21 @@ static void test_conflict(void **state)
     scene_free(world);
 }
 
+/* Without mark, and where no job has one, nobody can tell whose it is: this server may drop them. */
+static void test_no_mark_anywhere(void **state)
+{
+    (void)state;
+    uint64_t ms;
+    struct world *world = doubtful("request-lost");
+    world->ems[0].meddled = 1;
+    scene_begin(world);
+    assert_true(until_doubt(world));
+    em_add_job(&world->ems[0], "Clone A 0", "Backup", 0);
+    ends_as(world, ITEM_UNKNOWN, ITEM_E_UNSETTLED, &ms);
+    assert_int_equal(world->sends, 1);
+    scene_free(world);
+}
+
 /* The same name on another backup server is nobody's business. */
 static void test_same_name_elsewhere(void **state)
 {
@@ -319,6 +334,91 @@ static void test_session_lost(void **state)
     scene_free(world);
 }
 
+/* ---- successes ---- */
+
+static size_t count_state(const struct world *world, enum item_state state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < world->runs[0].n_items; i++)
+        n += world->runs[0].stored[i] && world->runs[0].rows[i].state == state;
+    return n;
+}
+
+/* Of a large run, the first thousand are verified while the rest is still being cloned. */
+static void test_verified_on_the_way(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1150);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+    em->settings.tasks_max = 40;
+    em->page_size = 500;
+    scene_begin(world);
+    for (int i = 0; i < EVER * 10 && !world->asked[REQUEST_SWEEP] && !world->failure[0]; i++)
+        scene_step(world);
+    assert_true(count_state(world, ITEM_SUCCEEDED) >= 1000);
+    assert_true(count_state(world, ITEM_SUCCEEDED) < 1150);
+    scene_until(world, world->now_ms + 10000);
+    size_t verified = 0;
+    for (size_t i = 0; i < 1150; i++)
+        verified += world->runs[0].rows[i].verified;
+    assert_true(verified >= 1000);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
+/* ---- names that several runs want ---- */
+
+/* Of two runs that wait for a third one's name only one gets it, although the older of them was
+ * paused while the younger one asked who holds it. */
+static void test_two_wait_for_a_name(void **state)
+{
+    (void)state;
+    struct world *world = doubtful("request-lost");
+    world->runs[0].attempts = 1; /* it fails, and lets go */
+    struct sim_run *older = scene_add_rival(world, ON_CONFLICT_FAIL);
+    struct sim_run *younger = scene_add_rival(world, ON_CONFLICT_FAIL);
+    scene_begin(world);
+    assert_int_equal(engine_pause_run(world->engine, older->id), 0);
+    scene_until(world, 5 * MINUTE);
+    assert_int_equal(engine_resume_run(world->engine, older->id), 0);
+    world->wake = true;
+    assert_true(scene_run(world)); /* the world fails when two clones get one name */
+    assert_int_equal(first(world)->state, ITEM_FAILED);
+    assert_int_equal(older->rows[0].state, ITEM_SUCCEEDED);
+    assert_int_equal(younger->rows[0].state, ITEM_FAILED);
+    assert_int_equal(younger->rows[0].error, ITEM_E_NAME_CONFLICT);
+    scene_free(world);
+}
+
+/* An item whose absence is proven while its run reads the names anew keeps the name that it had
+ * got: the one it was asked for was not looked for again. */
+static void test_name_is_kept_through_doubt(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(2);
+    struct sim_run *rival = scene_add_rival(world, ON_CONFLICT_RENAME);
+    world->ems[0].settings.in_flight_initial = world->ems[0].settings.in_flight_max = 1;
+    world->scripts[0] = (struct sim_script){
+        .kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .skip = 2, .count = 1};
+    scene_begin(world);
+    for (int i = 0; i < EVER && rival->rows[0].state != ITEM_IN_DOUBT && !world->failure[0]; i++)
+        scene_step(world);
+    uint64_t since = world->now_ms;
+    assert_string_equal(rival->rows[0].name, "Clone A 0 (2)");
+    assert_int_equal(engine_pause_run(world->engine, rival->id), 0); /* the other item has not left */
+    world->wake = true;
+    scene_until(world, since + 19 * MINUTE);
+    also(world, REQUEST_NAMES, "request-lost", 4); /* a minute each */
+    assert_int_equal(engine_resume_run(world->engine, rival->id), 0);
+    world->wake = true;
+    assert_true(scene_run(world));
+    assert_int_equal(rival->rows[0].state, ITEM_SUCCEEDED);
+    assert_int_equal(rival->rows[0].attempts, 2);
+    assert_string_equal(rival->rows[0].name, "Clone A 0 (2)");
+    scene_free(world);
+}
+
 /* ---- crashes ---- */
 
 /* The daemon dies before or behind each commit of a run that also loses an answer. */
@@ -363,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_quoted_name),
         cmocka_unit_test(test_many_are_swept_for),
         cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_no_mark_anywhere),
         cmocka_unit_test(test_same_name_elsewhere),
         cmocka_unit_test(test_copied_mark),
         cmocka_unit_test(test_only_copies),
@@ -374,6 +475,9 @@ int main(void)
         cmocka_unit_test(test_slow_task_of_nobody),
         cmocka_unit_test(test_task_outlives_doubt),
         cmocka_unit_test(test_session_lost),
+        cmocka_unit_test(test_verified_on_the_way),
+        cmocka_unit_test(test_two_wait_for_a_name),
+        cmocka_unit_test(test_name_is_kept_through_doubt),
         cmocka_unit_test(test_crash_at_every_commit),
     };
     log_set_sink(drop, NULL);

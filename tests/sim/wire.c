@@ -199,7 +199,8 @@ static void serve_stop(struct flight *f, struct sim_task *task)
     struct em *em = f->em;
     if (!task->run || task->run->wish != RUN_WISH_CANCEL_TASKS)
         world_fail(em->world, "%s: task-%u was deleted while it ran", em->name, task->number);
-    if (rng_chance(&em->world->rng, 500))
+    if (task->late ||
+        rng_chance(&em->world->rng, 500)) /* nobody could wait for a late one that is not seen */
         em_stop_task(em, task);
 }
 

@@ -17,13 +17,14 @@
 #include "engine/http.h"
 #include "engine/store.h"
 #include "model/item.h"
+#include "model/plan.h"
 #include "model/settings.h"
 #include "model/window.h"
 
 #define SIM_SERVERS_MAX 2
 #define SIM_BACKUP_SERVERS 2 /* behind each server */
 #define SIM_RUNS_MAX 4
-#define SIM_ITEMS_MAX 48
+#define SIM_ITEMS_MAX 1200
 #define SIM_TEMPLATES 4
 #define MINUTE ((uint64_t)60 * 1000)
 
@@ -116,6 +117,8 @@ struct sim_run {
     char id[27];
     struct em *em;
     size_t n_items;
+    char names;                   /* the letter in its clones' names: another run may want the same ones */
+    enum on_conflict on_conflict; /* of them */
     unsigned attempts, in_flight;
     uint64_t task_timeout_ms, run_timeout_ms;
     unsigned stop_failures;
@@ -212,6 +215,8 @@ void world_done(struct world *world);
 /* A world of one server and one run of `n_items` in which nothing goes wrong but what scripts ask
  * for. What is to be different is set before scene_begin. */
 struct world *scene_quiet(size_t n_items);
+/* One more run, whose clones are to get the names of the first one's. */
+struct sim_run *scene_add_rival(struct world *world, enum on_conflict on_conflict);
 void scene_begin(struct world *world);
 /* Everything drawn from the seed; chaos for a while, then peace. */
 struct world *scene_seed(uint64_t seed, bool json, bool verbose);
