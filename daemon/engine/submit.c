@@ -14,12 +14,23 @@ static bool run_may_submit(const struct run *run)
     return !run->plan->in_flight || busy < run->plan->in_flight;
 }
 
+/* Clones of a source that are under way, whichever runs they are of. */
+static unsigned source_busy(const struct server *server, const struct source *source)
+{
+    unsigned busy = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        uint32_t at = run->server == server ? table_get(&run->source_ids, source->id) : TABLE_NONE;
+        busy += at == TABLE_NONE ? 0 : run->sources[at].busy;
+    }
+    return busy;
+}
+
 static bool source_may_submit(const struct server *server, const struct source *source)
 {
     if (!source->ready.n)
         return false;
     const struct server_settings *settings = server->settings;
-    if (settings->in_flight_per_source && source->busy >= settings->in_flight_per_source)
+    if (settings->in_flight_per_source && source_busy(server, source) >= settings->in_flight_per_source)
         return false;
     return server->backup_servers[source->server].unfinished < settings->tasks_max;
 }

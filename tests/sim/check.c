@@ -23,7 +23,7 @@ static bool busy(enum item_state state)
     return state == ITEM_SUBMITTING || state == ITEM_RUNNING || state == ITEM_IN_DOUBT;
 }
 
-/* Unfinished tasks of a backup server, clones of one source of a run. */
+/* Unfinished tasks of a backup server, clones of one source, over all runs. */
 static void check_limits(struct em *em, const struct sim_run *run, uint32_t index)
 {
     struct world *world = em->world;
@@ -34,7 +34,7 @@ static void check_limits(struct em *em, const struct sim_run *run, uint32_t inde
             enum item_state state = engine_run_item(world->engine, other->id, i)->state;
             bool task = state == ITEM_SUBMITTING || state == ITEM_RUNNING;
             tasks += task && i % SIM_BACKUP_SERVERS == index % SIM_BACKUP_SERVERS;
-            of_source += busy(state) && other == run && i % SIM_TEMPLATES == index % SIM_TEMPLATES;
+            of_source += busy(state) && i % SIM_TEMPLATES == index % SIM_TEMPLATES;
         }
     }
     if (tasks > em->settings.tasks_max)
