@@ -13,9 +13,9 @@
 
 #include "base/instant.h"
 #include "base/rng.h"
+#include "engine/engine.h"
 
 struct buf;
-struct engine;
 struct http_curl;
 struct item;
 struct server_settings;
@@ -40,8 +40,9 @@ struct host_server {
     struct host_server *next;
     const struct server_settings *settings; /* borrowed */
     struct http_curl *http;
-    bool known;  /* to the engine */
-    bool leaves; /* for the service: goes when nothing needs it any more */
+    bool known;               /* to the engine */
+    bool leaves;              /* for the service: goes when nothing needs it any more */
+    enum server_trouble told; /* for the service: what its log has said last */
 };
 
 struct host {

@@ -93,6 +93,43 @@ static const char *trouble_word(enum server_trouble trouble)
     return NULL;
 }
 
+static const char *trouble_remedy(enum server_trouble trouble)
+{
+    switch (trouble) {
+    case SERVER_TLS:
+        return "; no credentials were sent; check tls.ca_file, tls.pin and the name in url, then reload";
+    case SERVER_CREDENTIALS:
+        return "; nothing is tried until a reload, so that the account is not locked; check username and "
+               "password";
+    case SERVER_WRONG:
+        return "; check url and port, then reload";
+    case SERVER_FINE:
+    case SERVER_UNREACHABLE:
+        break;
+    }
+    return "";
+}
+
+/* The engine itself tells of servers that do not answer, and that answer again. */
+static void tell_troubles(struct service *service)
+{
+    for (struct host_server *s = service->host.servers; s; s = s->next) {
+        struct server_status status = engine_server_status(service->host.engine, s->settings->name);
+        enum server_trouble before = s->told;
+        s->told = status.trouble;
+        struct log_fields fields = {.kind = LOG_KIND_SERVER_TROUBLE, .server = s->settings->name};
+        if (s->leaves || before == status.trouble || status.trouble == SERVER_UNREACHABLE)
+            continue;
+        if (status.trouble != SERVER_FINE) {
+            log_event(LOG_LEVEL_ERROR, &fields, "server %s %s: %s%s", s->settings->name,
+                      trouble_word(status.trouble), status.message, trouble_remedy(status.trouble));
+        } else if (before != SERVER_UNREACHABLE) {
+            fields.kind = LOG_KIND_SERVER_FINE;
+            log_event(LOG_LEVEL_INFO, &fields, "server %s is well again", s->settings->name);
+        }
+    }
+}
+
 static void tell_status(struct service *service, uint64_t now_ms)
 {
     struct buf text = BUF_INIT(NOTIFY_STATUS_MAX);
@@ -211,6 +248,7 @@ static uint64_t on_turn(struct instant now, void *data)
         service_servers_turn(service);
         service_control_turn(service);
         service_schedule_turn(service, now);
+        tell_troubles(service);
         tell_status(service, now.mono_ms);
         tell_ready(service);
     }

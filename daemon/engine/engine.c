@@ -230,7 +230,8 @@ static void engine_written(struct engine *engine)
     if (engine->write_error < 0) {
         if (!engine->failing_ms) {
             engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;
-            log_error("the state cannot be written: %s; nothing new is sent until it can",
+            log_event(LOG_LEVEL_ERROR, &(struct log_fields){.kind = LOG_KIND_STATE_TROUBLE},
+                      "the state cannot be written: %s; nothing new is sent until it can",
                       strerror(-engine->write_error));
         }
         engine->failing_error = engine->write_error;

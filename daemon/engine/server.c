@@ -51,8 +51,10 @@ static void server_fail(struct server *server, const struct exchange *e)
     if (!server->unreachable_ms) {
         server->unreachable_ms = now ? now : 1;
         server->probes = 0;
-        log_warning("server %s does not answer: %s", server->settings->name,
-                    server->message ? server->message : "");
+        log_event(LOG_LEVEL_WARNING,
+                  &(struct log_fields){.kind = LOG_KIND_SERVER_TROUBLE, .server = server->settings->name},
+                  "server %s does not answer: %s", server->settings->name,
+                  server->message ? server->message : "");
     }
     if (server->trouble == SERVER_FINE)
         server->trouble = SERVER_UNREACHABLE;
@@ -67,7 +69,9 @@ static void server_back(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
     if (server->unreachable_ms)
-        log_info("server %s answers again", server->settings->name);
+        log_event(LOG_LEVEL_INFO,
+                  &(struct log_fields){.kind = LOG_KIND_SERVER_FINE, .server = server->settings->name},
+                  "server %s answers again", server->settings->name);
     if (server->unreachable_ms && now - server->unreachable_ms >= OUTAGE_MS)
         server->back_ms = now;
     server->unreachable_ms = server->probe_ms = 0;

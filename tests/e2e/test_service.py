@@ -295,6 +295,7 @@ class Reloads(ServiceCase):
         run = daemon.submit(backups(2)[0])
         bench.wait_for(lambda: daemon.good("GET", "/v1/status")["servers"][0]["state"] == "credentials")
         self.assertIsNotNone(daemon.show(run)["trouble"])
+        self.assertEqual(daemon.err().count("error: server prod refuses the credentials"), 1)
         refused = bench.logons()
         time.sleep(0.5)
         self.assertEqual(bench.logons(), refused)
