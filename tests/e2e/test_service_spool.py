@@ -18,7 +18,7 @@ class Spool(ServiceCase):
         daemon = bench.up()
         clones, names = backups(5)
         bench.drop(clones, "onboard.yaml")
-        bench.wait_for(lambda: (bench.spool / "done" / "onboard.report.txt").exists())
+        bench.wait_for(lambda: (bench.spool / "done" / "onboard.yaml").exists())
         self.assertEqual(self.filed(bench, "done"), ["onboard.report.txt", "onboard.result.json", "onboard.yaml"])
         self.assertEqual(self.filed(bench, "accepted"), [])
         result = json.loads((bench.spool / "done" / "onboard.result.json").read_text())
@@ -38,7 +38,7 @@ class Spool(ServiceCase):
         bench.drop(clones, "half.yaml")
         (bench.folder / "bad.yaml").write_text("version: 1\nnam: x\n")
         os.rename(bench.folder / "bad.yaml", bench.spool / "bad.yaml")
-        bench.wait_for(lambda: (bench.spool / "failed" / "half.report.txt").exists())
+        bench.wait_for(lambda: (bench.spool / "failed" / "half.yaml").exists())
         bench.wait_for(lambda: (bench.spool / "rejected" / "bad.errors.txt").exists())
         self.assertIn("bad.yaml:2:1:", (bench.spool / "rejected" / "bad.errors.txt").read_text())
         run = daemon.good("GET", "/v1/runs")["runs"][0]["run"]
@@ -96,7 +96,7 @@ class Spool(ServiceCase):
         clones, names = backups(2)
         bench.drop(clones)
         bench.up()
-        bench.wait_for(lambda: (bench.spool / "done" / "plan.report.txt").exists())
+        bench.wait_for(lambda: (bench.spool / "done" / "plan.yaml").exists())
         self.assert_each_once(bench, names)
 
 
