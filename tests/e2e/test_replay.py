@@ -7,11 +7,15 @@ from harness import BIN, BenchCase, backups
 
 class Replay(BenchCase):
     def journal(self):
-        """A run with lost answers and failing tasks; the path of its state database."""
+        """A run with lost answers and failing tasks, killed once; the path of its state database."""
         bench = self.bench()
         clones, _ = backups(12)
         bench.plan(clones)
         bench.sim.behave(lose_answer_percent=30, error500_before_percent=20, fail_task_percent=20, faults_max=6)
+        child = bench.start()
+        bench.wait_for(lambda: len(bench.clones()) >= 4)
+        child.kill()  # what a restart does to an item is not in the history
+        bench.finish(child)
         bench.once(timeout=120)
         return bench.state / "jobclone.db"
 

@@ -52,16 +52,16 @@ static bool step_exists(const struct item *item, const struct line *line)
  * out of time sets a flag that the history lacks. */
 static bool line_fits(const struct item *item, const struct line *line)
 {
+    bool restarts = item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING;
     struct item doubt = *item, late;
-    if (line->from != item->state)
-        return false;
-    if (step_exists(item, line))
-        return true;
-    if (item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING)
+    if (restarts)
         doubt.state = ITEM_IN_DOUBT;
     late = doubt;
     late.never_again = true;
-    return step_exists(&doubt, line) || step_exists(&late, line);
+    if (line->from != item->state && line->from != doubt.state)
+        return false;
+    return (line->from == item->state && step_exists(item, line)) || step_exists(&doubt, line) ||
+           step_exists(&late, line);
 }
 
 static void line_read(sqlite3_stmt *stmt, struct line *ret)
