@@ -31,6 +31,8 @@ static void look_orphan(struct exchange *e)
     if (place == TABLE_NONE)
         return; /* that session is gone */
     struct task_owner *owner = &server->task_owners[place];
+    if (owner->state != TASK_LOOKING)
+        return; /* its answer has come meanwhile, and told whose it is */
     owner->state = TASK_ORPHAN;
     char run_id[27];
     uint32_t slot;

@@ -36,6 +36,18 @@ class Doubt(BenchCase):
     def test_answer_lost(self):
         self.taken_effect(lose_answer_percent=100)
 
+    def test_answer_that_comes_while_its_job_is_looked_at(self):
+        """One clone is in doubt, so tasks that nobody owns yet are looked at; the answers to the others are slow."""
+        bench = self.bench()
+        clones, names = backups(24)
+        bench.plan(clones)
+        bench.sim.behave(latency_ms=30, task_ms=10, collect_lag_ms=10, lag_ms=2000, slow_body_ms=1,
+                         lose_answer_percent=10, seed=3)
+        run = bench.once(timeout=60)
+        self.assert_code(run, OK)
+        self.assert_each_once(bench, names)
+        self.assert_all_succeeded(run, len(names))
+
     def test_error_500_after_the_clone(self):
         self.taken_effect(error500_after_percent=100)
 
