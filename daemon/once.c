@@ -178,10 +178,7 @@ static bool once_ended(struct once *once, const struct run_status *status)
 static void once_give_up(struct once *once, const char *what, const char *why, const char *remedy)
 {
     progress_clear(&once->progress);
-    struct buf text = BUF_INIT(8192);
-    buf_printf(&text, "server %s (%s): %s: %s; %s", once->server->name, once->server->url, what, why, remedy);
-    log_error("%s", buf_str(&text));
-    buf_done(&text);
+    log_error("server %s (%s): %s: %s; %s", once->server->name, once->server->url, what, why, remedy);
     once_finish(once, EXIT_UNREACHABLE);
 }
 

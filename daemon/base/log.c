@@ -64,7 +64,7 @@ static const char *log_poor(char *line, size_t size, const char *format, va_list
 static void log_emit(enum log_level level, const struct log_fields *fields, const char *format, va_list args)
 {
     struct buf raw = BUF_INIT(16 * 1024), line = BUF_INIT(64 * 1024);
-    char poor[256];
+    char poor[1024];
     va_list again;
     va_copy(again, args);
     buf_vprintf(&raw, format, args);
