@@ -229,9 +229,9 @@ void submit_reply(struct exchange *e)
     struct server *server = e->server;
     const struct fault_decision *decision = exchange_decision(e);
     struct item_event event = submit_event(e, decision);
-    server->submits--;
+    unsigned load = server->submits-- + server->others;
     if (decision->pace > 0)
-        limit_good(&server->limit);
+        limit_good(&server->limit, server->engine->now.mono_ms - e->started_ms, load);
     else if (decision->pace < 0)
         limit_bad(&server->limit, server->engine->now.mono_ms);
     if (event.kind == ITEM_EVENT_LOST)

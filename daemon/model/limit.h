@@ -1,5 +1,9 @@
-/* How many clone requests may be in flight at once: additive increase while the
- * server keeps up, halved when it does not (wire reference 8.7). Pure. */
+/* How many requests may be in flight at once: as many as the server answers
+ * without making them wait (wire reference 8.7). One more per round of good
+ * answers; a tenth fewer per round while answers take more than twice as long as
+ * they did at best, since what is sent beyond that only waits at the server; half
+ * on an error. A server that is slow with two requests at once has become slower by
+ * itself: then that is its best. Pure. */
 #pragma once
 
 #include <stdint.h>
@@ -8,6 +12,9 @@ struct limit {
     unsigned max;
     unsigned hundredths; /* the limit in hundredths of a request */
     uint64_t halved_ms;  /* when it was halved last */
+    /* how long answers take, in microseconds: smoothed over a round, and at best; 0: not known */
+    uint64_t latency_us, best_us;
+    unsigned answers; /* in this round */
 };
 
 void limit_init(struct limit *limit, unsigned initial, unsigned max);
@@ -15,8 +22,9 @@ void limit_init(struct limit *limit, unsigned initial, unsigned max);
 /* The present limit, from 1 to max. */
 unsigned limit_now(const struct limit *limit);
 
-/* An answer came: grows by about one per round of answers. */
-void limit_good(struct limit *limit);
+/* A good answer came, `latency_ms` after its request, while so many were in flight. A limit that is not used
+ * does not grow. */
+void limit_good(struct limit *limit, uint64_t latency_ms, unsigned in_flight);
 
 /* 429, 500, 503 or a time-out: halves, once per second at most, since all of a
  * round's failures tell the same. */
