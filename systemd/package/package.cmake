@@ -1,5 +1,7 @@
 # What is installed where, and the Debian package (cpack -G DEB, or tests/check-package).
-include(GNUInstallDirs)
+if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
+    set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "" FORCE) # all paths below are absolute
+endif()
 set(SYSTEM_UNITS /usr/lib/systemd/system)
 set(PACKAGE_FILES ${CMAKE_SOURCE_DIR}/systemd/package)
 
@@ -62,7 +64,7 @@ its outcome in a result.
 
 Plans are dropped into a folder, run at given times, or come from
 jobclonectl. emsim is a simulated Enterprise Manager to try plans out.")
-set(CPACK_PACKAGING_INSTALL_PREFIX /)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_SET_DESTDIR ON)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE
