@@ -288,8 +288,12 @@ static void run_load_begin(struct service_run *run)
     run->place = PLACE_LOADING;
     list_add(&run->service->active, run);
     int r = service_load(run->service, run->row.id, &wish);
-    if (r < 0 && !run->reopened)
+    if (r < 0 && run->reopened) {
+        service_control_answered(run, r);
+        run_gone(run);
+    } else if (r < 0) {
         run_block(run, r, NULL);
+    }
 }
 
 static void run_begin(struct service_run *run)
