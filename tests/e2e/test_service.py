@@ -5,7 +5,7 @@ import time
 import unittest
 
 from daemon import ServiceCase
-from harness import OK, USAGE, backups
+from harness import OK, USAGE, Sim, backups
 
 
 class Runs(ServiceCase):
@@ -319,6 +319,26 @@ class Reloads(ServiceCase):
         self.assert_each_once(bench, names)
         bench.wait_for(lambda: [s["server"] for s in daemon.good("GET", "/v1/status")["servers"]] == ["other"])
         bench.wait_for(lambda: bench.open_sessions() == 0)
+        self.assertEqual(daemon.stop(), OK)
+
+    def test_server_that_moves_keeps_its_run_and_takes_the_next(self):
+        bench = self.service()
+        bench.settings(tasks={"max": 2})
+        bench.sim.behave(task_ms=400)
+        other = Sim(bench.folder / "other")
+        self.addCleanup(other.close)
+        daemon = bench.up()
+        first = daemon.submit(backups(12, "First")[0])
+        bench.wait_for(lambda: daemon.show(first)["totals"]["running"] >= 2)
+        bench.settings(url=other.url, ca_file=other.certificate())
+        daemon.reload()
+        second = daemon.submit(backups(2, "Second")[0])
+        bench.wait_for(lambda: daemon.show(second)["trouble"])
+        self.assertIn("server prod has changed", daemon.show(second)["trouble"])
+        self.assert_result(daemon.wait_ended(first), 12, succeeded=12)
+        self.assert_result(daemon.wait_ended(second), 2, succeeded=2)
+        self.assertEqual(len(bench.clones()), 12)
+        self.assertEqual(sorted(clone["name"] for clone in other.truth()["clones"]), backups(2, "Second")[1])
         self.assertEqual(daemon.stop(), OK)
 
     def test_open_run_waits_for_its_server(self):
