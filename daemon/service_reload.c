@@ -169,7 +169,8 @@ static void keep_old(struct service *service, struct settings *settings)
 
 void service_reload(struct service *service)
 {
-    notify_reloading(loop_now().mono_ms);
+    if (service->ready) /* systemd knows nothing of a reload before that */
+        notify_reloading(loop_now().mono_ms);
     struct settings *settings = read_settings(service);
     free(service->trouble);
     service->trouble = NULL;
@@ -191,7 +192,8 @@ void service_reload(struct service *service)
         service->trouble =
             strdup("the last reload was refused; the journal says why, the old settings are in force");
     }
-    notify_ready();
+    if (service->ready)
+        notify_ready();
 }
 
 /* ---- afterwards ---- */
