@@ -115,6 +115,8 @@ static bool step_requeue(const struct step *s, uint64_t wait_ms)
 static bool step_succeed(const struct step *s, bool recovered)
 {
     s->next->job_uid = s->event->job_uid;
+    if (!s->next->attempts) /* those before a retry are not counted, but there was one */
+        s->next->attempts = 1;
     s->next->recovered = recovered;
     s->next->error = ITEM_OK;
     s->next->http = 0;
@@ -235,7 +237,7 @@ static bool step_retry(const struct step *s)
     next->http = 0;
     next->message = NULL;
     next->finished_ms = 0;
-    next->attempts = doubt ? 1 : 0; /* of those before, the one in doubt is all that counts */
+    next->attempts = 0; /* fresh ones, should what is in doubt be proven absent */
     if (doubt)
         return step_enter(s, ITEM_IN_DOUBT);
     next->started_ms = 0;

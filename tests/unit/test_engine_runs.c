@@ -300,9 +300,9 @@ static void an_unknown_item_is_looked_for_before_it_is_sent(void **state)
     tiny->stale = false;
     assert_int_equal(engine_retry_run(tiny->engine, A), 0);
     tiny_turn(tiny, 10);
-    assert_int_equal(tiny_row(tiny, A)->rows[0].attempts, 1);
     assert_true(tiny_until_over(tiny, A));
     assert_int_equal(tiny->clones, 1);
+    assert_int_equal(tiny_item(tiny, A, 0)->attempts, 1);
     assert_int_equal(tiny_state(tiny, A, 0), ITEM_SUCCEEDED);
     assert_true(tiny_item(tiny, A, 0)->recovered);
 }

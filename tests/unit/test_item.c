@@ -174,6 +174,25 @@ static void cancelled_doubt_is_not_sent_again(void **state)
     assert_int_equal(item.state, ITEM_CANCELLED);
 }
 
+static void a_retry_gives_fresh_attempts(void **state)
+{
+    bool changed;
+    (void)state;
+    struct item item = {.state = ITEM_UNKNOWN, .error = ITEM_E_UNSETTLED, .attempts = 3};
+    item = step(item, (struct item_event){.kind = ITEM_EVENT_RETRY}, &changed);
+    struct item found = step(item, (struct item_event){.kind = ITEM_EVENT_FOUND, .job_uid = "urn"}, &changed);
+    assert_int_equal(found.state, ITEM_SUCCEEDED);
+    assert_int_equal(found.attempts, 1);
+    struct item absent = step(item, (struct item_event){.kind = ITEM_EVENT_ABSENT}, &changed);
+    assert_int_equal(absent.state, ITEM_QUEUED);
+    struct item late = {
+        .state = ITEM_FAILED, .error = ITEM_E_TASK_TIMEOUT, .attempts = 1, .never_again = true};
+    late = step(late, (struct item_event){.kind = ITEM_EVENT_RETRY}, &changed);
+    assert_int_equal(late.state, ITEM_IN_DOUBT);
+    late = step(late, (struct item_event){.kind = ITEM_EVENT_ABSENT}, &changed);
+    assert_int_equal(late.error, ITEM_E_TASK_TIMEOUT); /* never sent again */
+}
+
 static void waits_grow_to_a_limit(void **state)
 {
     struct rng rng = {7};
@@ -219,6 +238,7 @@ int main(void)
         cmocka_unit_test(the_last_try_fails),
         cmocka_unit_test(a_late_task_is_never_sent_again),
         cmocka_unit_test(cancelled_doubt_is_not_sent_again),
+        cmocka_unit_test(a_retry_gives_fresh_attempts),
         cmocka_unit_test(waits_grow_to_a_limit),
         cmocka_unit_test(marks),
     };
