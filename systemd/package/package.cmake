@@ -2,6 +2,7 @@
 if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
     set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "" FORCE) # all paths below are absolute
 endif()
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON) # tests are not built for a package: target package-files
 set(SYSTEM_UNITS /usr/lib/systemd/system)
 set(PACKAGE_FILES ${CMAKE_SOURCE_DIR}/systemd/package)
 
@@ -43,9 +44,12 @@ function(install_compressed source folder name)
     add_custom_command(OUTPUT ${packed} DEPENDS ${source}
         COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/packed
         COMMAND gzip -9nc ${source} > ${packed} VERBATIM)
-    add_custom_target(packed-${name} ALL DEPENDS ${packed})
+    add_custom_target(packed-${name} DEPENDS ${packed})
+    add_dependencies(package-files packed-${name})
     install(FILES ${packed} DESTINATION ${folder})
 endfunction()
+add_custom_target(package-files)
+add_dependencies(package-files jobcloned jobclonectl emsim)
 foreach(page jobcloned.8 jobclonectl.1 emsim.1 jobcloned.yaml.5 jobclone-plan.5)
     string(REGEX REPLACE ".*\\." "" section ${page})
     install_compressed(${CMAKE_SOURCE_DIR}/docs/man/${page} /usr/share/man/man${section} ${page})
