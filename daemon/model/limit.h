@@ -2,8 +2,8 @@
  * without making them wait (wire reference 8.7). One more per round of good
  * answers; a tenth fewer per round while answers take more than twice as long as
  * they did at best, since what is sent beyond that only waits at the server; half
- * on an error. A server that is slow with two requests at once has become slower by
- * itself: then that is its best. Pure. */
+ * on an error, after which it comes near that limit again with care only. A server that is slow with two
+ * requests at once has become slower by itself: then that is its best. Pure. */
 #pragma once
 
 #include <stdint.h>
@@ -12,9 +12,11 @@ struct limit {
     unsigned max;
     unsigned hundredths; /* the limit in hundredths of a request */
     uint64_t halved_ms;  /* when it was halved last */
+    unsigned refused;    /* the limit at that time; 0: never */
     /* how long answers take, in microseconds: smoothed over a round, and at best; 0: not known */
     uint64_t latency_us, best_us;
     unsigned answers; /* in this round */
+    unsigned seen;    /* of the first ones */
 };
 
 void limit_init(struct limit *limit, unsigned initial, unsigned max);

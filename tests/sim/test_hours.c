@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "world.h"
 
+#define ITEMS 24
+
 /* A quiet world whose run has a window that opens, and closes again, so many minutes after its beginning. */
 static struct world *windowed(size_t n_items, int opens_min, int closes_min)
 {
@@ -60,10 +62,10 @@ static void nothing_is_asked_before_it_opens(void **state)
 static void names_are_read_anew_when_it_opens_again(void **state)
 {
     (void)state;
-    struct world *world = windowed(SIM_ITEMS_MAX, -10, 1);
+    struct world *world = windowed(ITEMS, -10, 1);
     scene_until(world, 3 * MINUTE);
     unsigned sent = world->sends, asked = world->asked[REQUEST_NAMES];
-    assert_in_range(sent, 1, SIM_ITEMS_MAX - 1);
+    assert_in_range(sent, 1, ITEMS - 1);
     em_add_job(&world->ems[0], "Clone A 22", "Backup", 22 % SIM_BACKUP_SERVERS);
     scene_until(world, 10 * 60 * MINUTE);
     assert_int_equal(world->sends, sent);
@@ -73,7 +75,7 @@ static void names_are_read_anew_when_it_opens_again(void **state)
     assert_true(world->asked[REQUEST_NAMES] > asked);
     assert_int_equal(world->runs[0].rows[22].state, ITEM_FAILED);
     assert_int_equal(world->runs[0].rows[22].error, ITEM_E_NAME_CONFLICT);
-    assert_int_equal(count(world, ITEM_SUCCEEDED), SIM_ITEMS_MAX - 1);
+    assert_int_equal(count(world, ITEM_SUCCEEDED), ITEMS - 1);
     scene_free(world);
 }
 
