@@ -13,7 +13,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 file(GLOB sources ${CMAKE_SOURCE_DIR}/tests/unit/*.c)
 foreach(source ${sources})
     get_filename_component(name ${source} NAME_WE)
-    add_executable(${name} ${source})
+    add_executable(unit_${name} ${source})
 endforeach()
 """
 
@@ -64,7 +64,7 @@ class Runner(unittest.TestCase):
         self.assertEqual(code, 1, text)
         self.assertEqual(lines[-1], "6 passed, 1 failed")
         self.assertIn("what went wrong", text)
-        self.assertRegex(text, r"FAIL +\d+\.\d s  two")
+        self.assertRegex(text, r"FAIL +\d+\.\d s  unit_two")
 
     def test_build_that_breaks(self):
         code, lines, text = self.run_tests(one="int main(void) { return nothing; }\n")
@@ -76,7 +76,7 @@ class Runner(unittest.TestCase):
         code, lines, text = self.run_tests("--only", "leaky", leaky=LEAK)
         self.assertEqual(code, 1, text)
         self.assertEqual(lines[-1], "2 passed, 1 failed")
-        self.assertIn("build/dev/tests/leaky", text)
+        self.assertIn("build/dev/tests/unit_leaky", text)
 
     def test_list_builds_and_runs_nothing(self):
         code, lines, text = self.run_tests("--list")

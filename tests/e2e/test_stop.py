@@ -19,6 +19,7 @@ class Stop(BenchCase):
 
     def test_sigterm_then_the_same_command(self):
         bench, names = self.begun()
+        bench.sim.behave(latency_ms=100)  # so that some are left when the signal comes
         child = bench.start()
         bench.wait_for(lambda: len(bench.clones()) >= 5)
         child.send_signal(signal.SIGTERM)
@@ -85,11 +86,14 @@ class Stop(BenchCase):
     def test_another_plan_waits_for_an_interrupted_one(self):
         """What a killed run may have made is looked for before another plan takes its names."""
         bench, names = self.begun(task_ms=1500, count=6)
+        bench.sim.behave(latency_ms=200)
+        bench.plan(backups(6)[0], in_flight=1)
         first = bench.plan_file.read_text(encoding="utf-8")
         child = bench.start()
         bench.wait_for(lambda: bench.clones())
         child.kill()
         bench.finish(child)
+        time.sleep(1)  # what the server had got by then takes effect
         begun = set(bench.clones())
         self.assertTrue(0 < len(begun) < 6)
         clones, _ = backups(6)
