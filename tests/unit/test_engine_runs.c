@@ -1,51 +1,7 @@
 /* Several runs in one engine, and what operators ask of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "engine_runs.h"
 
 #include <errno.h>
-
-#include "tiny_em.h"
-
-#define A "01KB000000000000000000000A"
-#define B "01KB000000000000000000000B"
-
-static const char *const one[] = {"One"};
-static const char *const four[] = {"One", "Two", "Three", "Four"};
-
-static int setup(void **state)
-{
-    struct tiny *tiny = malloc(sizeof(*tiny));
-    assert_non_null(tiny);
-    tiny_init(tiny);
-    *state = tiny;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    tiny_done(*state);
-    free(*state);
-    return 0;
-}
-
-static void add(struct tiny *tiny, const char *id, const char *const *names, size_t n,
-                enum on_conflict on_conflict)
-{
-    tiny_add_run(tiny, id, tiny_plan(names, n, on_conflict), (struct engine_run_options){0});
-}
-
-static void assert_each_once(const struct tiny *tiny, const char *const *names, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(tiny_named(tiny, names[i]), 1);
-}
 
 /* ---- the life of a run ---- */
 
@@ -430,8 +386,6 @@ static void a_server_is_removed_when_nothing_needs_it(void **state)
     assert_int_equal(engine_remove_server(tiny->engine, "tiny"), 0);
     assert_int_equal(engine_remove_server(tiny->engine, "tiny"), -ENOENT);
 }
-
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
