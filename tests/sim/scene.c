@@ -186,7 +186,7 @@ static void draw_ways(struct world *world, struct em *em)
     em->serial = rng_chance(&world->rng, 250);
     em->numbers_per_session = rng_chance(&world->rng, 500);
     em->spoil_permille = rng_chance(&world->rng, 200) ? 0 : (unsigned)between(world, 5, 150);
-    em->clone_spoil_permille = (unsigned)between(world, 150, 850);
+    em->clone_spoil_permille = (unsigned)between(world, 100, 800);
     em->collect_spoil_permille = em->spoil_permille;
     if (rng_chance(&world->rng, 150)) { /* collections hardly ever succeed, and seldom come by themselves */
         em->collect_spoil_permille = (unsigned)between(world, 500, 980);
