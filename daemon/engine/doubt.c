@@ -294,8 +294,8 @@ void doubt_act(struct server *server)
 uint64_t doubt_due(const struct server *server)
 {
     uint64_t due = INSTANT_NEVER;
-    if (server->sweep.active)
-        return server->sweep.asking ? INSTANT_NEVER : 0;
+    if (server->sweep.active || server->sweep.asking) /* an answer comes first */
+        return sweep_wants(server) ? 0 : INSTANT_NEVER;
     if (doubt_verifies(server))
         return 0;
     if (server->in_doubt)

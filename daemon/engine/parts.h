@@ -232,9 +232,13 @@ struct found {
 };
 
 struct sweep {
-    bool active, asking;
+    bool active;
+    unsigned asking; /* pages under way, also those of a sweep that was given up */
     uint64_t started_ms, due_ms;
-    unsigned page, pass;
+    unsigned pages; /* of this pass, as far as is known; 0: not even the first is read */
+    unsigned next;  /* page to ask for */
+    unsigned read;  /* pages read */
+    unsigned pass;
     bool marked; /* it has shown a job with a mark: this server keeps them */
     bool proof;  /* absence may be concluded from it: two passes when there are pages */
     struct arena *arena;
@@ -465,6 +469,7 @@ bool look_by_name(struct server *server);
 void sweep_schedule(struct server *server);
 void sweep_begin(struct server *server, bool proof);
 void sweep_act(struct server *server);
+bool sweep_wants(const struct server *server); /* to ask for a page */
 void sweep_reply(struct exchange *exchange);
 void sweep_done(struct server *server);
 void sweep_stop(struct server *server);

@@ -1,7 +1,7 @@
-/* A sweep reads the whole job list with descriptions, page by page. It finds
- * clones by mark, verifies those that succeeded, and is what absence is
- * concluded from: two passes then, if there is more than one page, since pages
- * shift when jobs are deleted meanwhile. */
+/* A sweep reads the whole job list with descriptions: the first page, which tells
+ * how many there are, then the others side by side. It finds clones by mark, verifies those that succeeded,
+ * and is what absence is concluded from: two passes then, if there is more than one page, since pages shift
+ * when jobs are deleted meanwhile. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 
 #define SWEEP_MIN_MS 500
 #define SWEEP_MAX_MS 60000
+#define SWEEP_PAGES 8 /* at once */
 
 void sweep_stop(struct server *server)
 {
@@ -48,6 +49,13 @@ static int sweep_names(struct server *server)
     return 0;
 }
 
+static void sweep_pass(struct sweep *sweep, unsigned pass)
+{
+    sweep->pass = pass;
+    sweep->next = 1;
+    sweep->pages = sweep->read = 0;
+}
+
 void sweep_begin(struct server *server, bool proof)
 {
     struct sweep *sweep = &server->sweep;
@@ -58,23 +66,35 @@ void sweep_begin(struct server *server, bool proof)
     sweep->active = sweep->arena && sweep_names(server) == 0;
     sweep->proof = proof;
     sweep->started_ms = server->engine->now.mono_ms;
-    sweep->page = sweep->pass = 1;
+    sweep_pass(sweep, 1);
     server->unverified = 0;
     if (!sweep->active)
         sweep_stop(server);
 }
 
+bool sweep_wants(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    if (!sweep->active || sweep->asking >= SWEEP_PAGES)
+        return false;
+    return sweep->pages ? sweep->next <= sweep->pages : !sweep->asking;
+}
+
 void sweep_act(struct server *server)
 {
     struct sweep *sweep = &server->sweep;
-    if (!sweep->active || sweep->asking)
-        return;
-    struct exchange *e = exchange_new(server, EXCHANGE_SWEEP, HTTP_GET);
-    if (!e)
-        return;
-    buf_printf(&e->path, "/api/query?type=Job&format=Entities&pageSize=%d&page=%u", PAGE_SIZE, sweep->page);
-    if (exchange_start(e) == 0)
-        sweep->asking = true;
+    while (sweep_wants(server) && server_room(server)) {
+        struct exchange *e = exchange_new(server, EXCHANGE_SWEEP, HTTP_GET);
+        if (!e)
+            return;
+        e->number = sweep->next;
+        buf_printf(&e->path, "/api/query?type=Job&format=Entities&pageSize=%d&page=%u", PAGE_SIZE,
+                   sweep->next);
+        if (exchange_start(e) < 0)
+            return;
+        sweep->next++;
+        sweep->asking++;
+    }
 }
 
 static struct found *sweep_found(struct sweep *sweep, const char *mark)
@@ -188,28 +208,42 @@ static void sweep_end(struct server *server)
     sweep_stop(server);
 }
 
-static void sweep_next(struct server *server, const struct api_paging *paging)
+/* How many pages there are, as the first and the last one tell: it may grow meanwhile. */
+static void sweep_count(struct sweep *sweep, unsigned page, const struct api_paging *paging)
+{
+    if (page == 1) {
+        sweep->pages = 1;
+        if (sweep->pass == 1)
+            sweep->jobs = paging->given ? (size_t)paging->pages * paging->page_size : 0;
+    }
+    if (!paging->given || (page != 1 && page != sweep->pages))
+        return;
+    if (paging->pages > sweep->pages)
+        sweep->pages = paging->pages;
+    else if (paging->has_next && page == sweep->pages)
+        sweep->pages++;
+}
+
+static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
-    if (sweep->page == 1)
-        sweep->jobs = paging->given ? (size_t)paging->pages * paging->page_size : 0;
-    if (paging->given && (paging->has_next || sweep->page < paging->pages)) {
-        if (++sweep->page > PAGES_MAX)
-            sweep_stop(server); /* a list without an end says nothing */
+    sweep_count(sweep, page, paging);
+    if (sweep->pages > PAGES_MAX) {
+        sweep_stop(server); /* a list without an end says nothing */
         return;
     }
-    if (sweep->proof && sweep->pass == 1 && sweep->page > 1) {
-        sweep->pass = 2;
-        sweep->page = 1;
+    if (++sweep->read < sweep->pages)
         return;
-    }
-    sweep_end(server);
+    if (sweep->proof && sweep->pass == 1 && sweep->pages > 1)
+        sweep_pass(sweep, 2);
+    else
+        sweep_end(server);
 }
 
 void sweep_reply(struct exchange *e)
 {
     struct server *server = e->server;
-    server->sweep.asking = false;
+    server->sweep.asking--;
     if (!server->sweep.active)
         return;
     if (exchange_fault(e) != FAULT_NONE) {
@@ -227,5 +261,5 @@ void sweep_reply(struct exchange *e)
             return;
         }
     }
-    sweep_next(server, &e->doc.paging);
+    sweep_next(server, e->number, &e->doc.paging);
 }
