@@ -1,6 +1,7 @@
 #include "behaviour.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <strings.h>
 
 #include "base/cleanup.h"
+#include "places.h"
 
 enum field_kind {
     FIELD_NUMBER,
@@ -18,7 +20,9 @@ enum field_kind {
     FIELD_STYLE,
     FIELD_WRAP,
     FIELD_ONLY,
-    FIELD_ORDER
+    FIELD_ORDER,
+    FIELD_PLACES,
+    FIELD_STATUS
 };
 
 struct field {
@@ -41,6 +45,13 @@ static const struct field FIELDS[] = {
     FIELD(latency_jitter_ms, FIELD_DURATION),
     FIELD(task_ms, FIELD_DURATION),
     FIELD(task_jitter_ms, FIELD_DURATION),
+    FIELD(places, FIELD_PLACES),
+    FIELD(service_ms, FIELD_DURATION),
+    FIELD(service_jitter_ms, FIELD_DURATION),
+    FIELD(queue_max, FIELD_NUMBER),
+    FIELD(overload_status, FIELD_STATUS),
+    FIELD(task_places, FIELD_PLACES),
+    FIELD(task_crowd, FIELD_NUMBER),
     FIELD(fail_task_percent, FIELD_SHARE),
     FIELD(hang_task_percent, FIELD_SHARE),
     FAULT_FIELD("lose_request_percent", FAULT_LOSE_REQUEST),
@@ -80,6 +91,8 @@ struct behaviour behaviour_default(void)
 {
     return (struct behaviour){
         .task_ms = 200,
+        .service_ms = 50,
+        .overload_status = 500,
         .faults_max = UINT64_MAX,
         .apply_to = APPLY_CLONE,
         .collect_lag_ms = 100,
@@ -139,6 +152,16 @@ static int parse_word(const char *text, const char *const *words, size_t n, uint
     return -EINVAL;
 }
 
+static int parse_status(const char *text, uint64_t *ret)
+{
+    uint64_t status = 0;
+    int r = parse_plain(text, 1, 599, &status);
+    if (r < 0 || (status != 500 && status != 503 && status != 429))
+        return -EINVAL;
+    *ret = status;
+    return 0;
+}
+
 static int parse_field(enum field_kind kind, const char *text, uint64_t *ret)
 {
     static const char *const BOOLS[] = {"false", "true"};
@@ -165,6 +188,10 @@ static int parse_field(enum field_kind kind, const char *text, uint64_t *ret)
         return parse_word(text, ONLY, ARRAY_SIZE(ONLY), ret);
     case FIELD_ORDER:
         return parse_word(text, ORDERS, ARRAY_SIZE(ORDERS), ret);
+    case FIELD_PLACES:
+        return parse_plain(text, 1, PLACES_MAX, ret);
+    case FIELD_STATUS:
+        return parse_status(text, ret);
     }
     return -EINVAL;
 }
@@ -241,6 +268,18 @@ struct fate behaviour_fate(struct behaviour *behaviour, struct rng *rng, enum re
     if (fate.fault != FAULT_NONE || fate.slow_body_ms || fate.big_body_bytes)
         behaviour->faults_made++;
     return fate;
+}
+
+unsigned behaviour_queue(const struct behaviour *behaviour)
+{
+    uint64_t most = behaviour->queue_max ? behaviour->queue_max : 4 * behaviour->places;
+    return most && most < UINT_MAX ? (unsigned)most : UINT_MAX;
+}
+
+unsigned behaviour_crowd(const struct behaviour *behaviour)
+{
+    uint64_t crowd = behaviour->task_crowd ? behaviour->task_crowd : 2 * behaviour->task_places;
+    return crowd < UINT_MAX ? (unsigned)crowd : 0;
 }
 
 const char *request_kind_name(enum request_kind kind)

@@ -59,7 +59,11 @@ enum only_format { ONLY_ANY, ONLY_XML, ONLY_JSON };
 struct behaviour {
     uint64_t latency_ms, latency_jitter_ms;
     uint64_t task_ms, task_jitter_ms;
-    uint64_t fail_task_percent, hang_task_percent; /* hundredths of a percent, as all shares */
+    /* load: see lib/places.h */
+    uint64_t places, service_ms, service_jitter_ms; /* places 0: as many as come */
+    uint64_t queue_max, overload_status;            /* queue_max 0: four times as many as places, in all */
+    uint64_t task_places, task_crowd;               /* task_crowd 0: twice as many as places */
+    uint64_t fail_task_percent, hang_task_percent;  /* hundredths of a percent, as all shares */
     uint64_t fault_percent[FAULT_MAX];
     uint64_t retry_after_s;
     uint64_t slow_body_ms, big_body_bytes;
@@ -89,5 +93,10 @@ struct fate behaviour_fate(struct behaviour *behaviour, struct rng *rng, enum re
 
 /* True with a share given in hundredths of a percent. */
 bool behaviour_chance(struct rng *rng, uint64_t share);
+
+/* How many requests are in the server at most, and how many tasks before they slow each other; 0: no limit.
+ */
+unsigned behaviour_queue(const struct behaviour *behaviour);
+unsigned behaviour_crowd(const struct behaviour *behaviour);
 
 const char *request_kind_name(enum request_kind kind);

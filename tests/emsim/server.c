@@ -84,14 +84,34 @@ static bool refuse(struct call *call)
     return false;
 }
 
-static void serve_locked(struct http_server *server, struct call *call)
+enum load { LOAD_NONE, LOAD_PLACED, LOAD_TOO_MUCH };
+
+/* Takes one of the places at which requests are served; tells how long until it has been. */
+static enum load load_take(struct world *world, const struct call *call, uint64_t *ret_wait_ms)
+{
+    const struct behaviour *b = &world->behaviour;
+    uint64_t now = mono_ms(), end = now;
+    if (!b->places || call->kind == REQUEST_SIM)
+        return LOAD_NONE;
+    uint64_t takes = b->service_ms + rng_below(&world->rng, b->service_jitter_ms + 1);
+    if (!places_take(&world->places, (unsigned)b->places, behaviour_queue(b), now, takes, &end)) {
+        world->refused_by_load++;
+        return LOAD_TOO_MUCH;
+    }
+    *ret_wait_ms = end - now;
+    return LOAD_PLACED;
+}
+
+static void serve_locked(struct http_server *server, struct call *call, enum load load)
 {
     if (world_advance(server->world, mono_ms()) < 0) {
         call_error(call, 500, "Out of memory");
         return;
     }
     call_begin(call);
-    if (!refuse(call))
+    if (load == LOAD_TOO_MUCH)
+        call_error(call, (unsigned)server->world->behaviour.overload_status, "The server is too busy");
+    else if (!refuse(call))
         routes_serve(call);
     if (call->fate.fault == FAULT_500_AFTER)
         call_error(call, 500, "Object reference not set to an instance of an object.");
@@ -106,13 +126,20 @@ static void serve_locked(struct http_server *server, struct call *call)
 
 static enum MHD_Result serve(struct http_server *server, struct call *call)
 {
+    uint64_t wait = 0;
     pthread_mutex_lock(&server->lock);
     count_request(server->world, call);
     call->fate = behaviour_fate(&server->world->behaviour, &server->world->rng, call->kind);
     pthread_mutex_unlock(&server->lock);
     wait_ms(server, call->fate.delay_ms);
     pthread_mutex_lock(&server->lock);
-    serve_locked(server, call);
+    enum load load = load_take(server->world, call, &wait);
+    pthread_mutex_unlock(&server->lock);
+    wait_ms(server, wait);
+    pthread_mutex_lock(&server->lock);
+    if (load == LOAD_PLACED)
+        places_leave(&server->world->places);
+    serve_locked(server, call, load);
     if (call->kind == REQUEST_CLONE)
         server->world->clone_in_flight--;
     pthread_mutex_unlock(&server->lock);

@@ -91,6 +91,7 @@ static void write_numbers(struct call *call)
     out_attr_number(out, "tasks_unfinished", w->tasks_unfinished);
     out_attr_number(out, "tasks_unfinished_max", w->tasks_unfinished_max);
     out_attr_number(out, "connections", w->connections);
+    out_attr_number(out, "refused_by_load", w->refused_by_load);
     out_attr_number(out, "faults", w->behaviour.faults_made);
 }
 

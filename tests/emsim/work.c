@@ -1,6 +1,7 @@
 #include "work.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -44,11 +45,24 @@ static int clone_add(struct world *world, uint32_t source, const struct clone_sp
     return r;
 }
 
+/* One of the places at which a backup server works. */
+static uint64_t task_placed(struct world *world, struct server *s, uint64_t takes_ms)
+{
+    const struct behaviour *b = &world->behaviour;
+    uint64_t end = 0;
+    takes_ms = places_crowded(&s->tasks, behaviour_crowd(b), takes_ms);
+    places_take(&s->tasks, (unsigned)b->task_places, UINT_MAX, world->now_ms, takes_ms, &end);
+    return end;
+}
+
 /* When a task that begins now is done; tasks may queue on their server. */
-static uint64_t task_end(struct world *world, uint32_t server)
+static uint64_t task_end(struct world *world, uint32_t server, bool *ret_placed)
 {
     const struct behaviour *b = &world->behaviour;
     struct server *s = &world->servers[server];
+    *ret_placed = b->task_places > 0;
+    if (*ret_placed)
+        return task_placed(world, s, b->task_ms + rng_below(&world->rng, b->task_jitter_ms + 1));
     uint64_t start = b->serial && s->busy_until_ms > world->now_ms ? s->busy_until_ms : world->now_ms;
     uint64_t end = start + b->task_ms + rng_below(&world->rng, b->task_jitter_ms + 1);
     s->busy_until_ms = end;
@@ -65,14 +79,15 @@ int work_clone(struct world *world, uint32_t session, uint32_t source, const str
     struct work work = {.kind = WORK_CLONE, .session = session, .target = (uint32_t)(world->n_clones - 1)};
     work.doomed = behaviour_chance(&world->rng, b->fail_task_percent);
     bool hangs = behaviour_chance(&world->rng, b->hang_task_percent);
-    uint64_t due = hangs ? WORLD_NEVER : task_end(world, world->jobs[source].server);
+    uint64_t due = hangs ? WORLD_NEVER : task_end(world, world->jobs[source].server, &work.placed);
     return work_start(world, work, due, ret_work);
 }
 
 int work_delete(struct world *world, uint32_t session, uint32_t job, uint32_t *ret_work)
 {
     struct work work = {.kind = WORK_DELETE, .session = session, .target = job};
-    return work_start(world, work, task_end(world, world->jobs[job].server), ret_work);
+    uint64_t due = task_end(world, world->jobs[job].server, &work.placed);
+    return work_start(world, work, due, ret_work);
 }
 
 int work_collect(struct world *world, uint32_t session, uint32_t server, uint32_t *ret_work)
@@ -128,8 +143,24 @@ static int clone_make(struct world *world, struct work *work)
     return world_add_job(world, &job);
 }
 
+/* The backup server that does it. */
+static struct server *work_server(struct world *world, const struct work *work)
+{
+    switch (work->kind) {
+    case WORK_CLONE:
+        return &world->servers[world->jobs[world->clones[work->target].source].server];
+    case WORK_DELETE:
+        return &world->servers[world->jobs[work->target].server];
+    case WORK_COLLECT:
+        break;
+    }
+    return &world->servers[work->target];
+}
+
 static int work_operate(struct world *world, struct work *work)
 {
+    if (work->placed)
+        places_leave(&work_server(world, work)->tasks);
     work->phase = WORK_OPERATION_FINISHED;
     work->ok = true;
     if (work->kind == WORK_CLONE)

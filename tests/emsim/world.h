@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "base/table.h"
 #include "behaviour.h"
+#include "places.h"
 
 #define WORLD_NONE UINT32_MAX
 #define WORLD_NEVER UINT64_MAX
@@ -20,6 +21,7 @@
 struct server {
     const char *id, *name;
     uint64_t busy_until_ms; /* behaviour serial */
+    struct places tasks;    /* behaviour task_places */
 };
 
 struct repository {
@@ -64,7 +66,7 @@ struct work {
     enum work_phase phase;
     uint32_t target; /* clone, job or server */
     uint32_t session;
-    bool ok, doomed;
+    bool ok, doomed, placed; /* placed: it has one of its backup server's places */
     const char *message;
 };
 
@@ -101,6 +103,8 @@ struct world {
 
     uint64_t requests[REQUEST_KIND_MAX], requests_all, connections;
     uint64_t logons, sessions_open, sessions_open_max, deleted_running;
+    struct places places; /* behaviour places, of requests */
+    uint64_t refused_by_load;
     uint64_t clone_in_flight, clone_in_flight_max, tasks_unfinished, tasks_unfinished_max;
 };
 

@@ -11,13 +11,14 @@
 
 #include "base/rng.h"
 #include "model/limit.h"
+#include "places.h"
 
 #define SERVICE_MS 100
 #define MINUTES(n) ((uint64_t)(n)*60000)
 #define FLIGHTS_MAX 256
 
 struct server {
-    unsigned places;
+    unsigned n_places;
     struct rng rng;
     uint64_t now_ms;
     struct {
@@ -25,24 +26,17 @@ struct server {
         bool bad;
     } flights[FLIGHTS_MAX];
     unsigned n;
-    uint64_t free_ms[64]; /* when each place is free again */
+    struct places places;
     unsigned good, bad;
 };
 
-/* Sends one: it takes the place that is free first. */
 static void send_one(struct server *s)
 {
-    unsigned place = 0;
-    for (unsigned i = 1; i < s->places; i++)
-        if (s->free_ms[i] < s->free_ms[place])
-            place = i;
-    uint64_t begins = s->free_ms[place] > s->now_ms ? s->free_ms[place] : s->now_ms;
-    bool bad = s->n >= 4 * s->places;
-    if (!bad)
-        s->free_ms[place] = begins + SERVICE_MS * 3 / 4 + rng_below(&s->rng, SERVICE_MS / 2);
+    uint64_t done, takes = SERVICE_MS * 3 / 4 + rng_below(&s->rng, SERVICE_MS / 2);
+    bool good = places_take(&s->places, s->n_places, 4 * s->n_places, s->now_ms, takes, &done);
     s->flights[s->n].sent_ms = s->now_ms;
-    s->flights[s->n].done_ms = bad ? s->now_ms + 5 : s->free_ms[place];
-    s->flights[s->n++].bad = bad;
+    s->flights[s->n].done_ms = good ? done : s->now_ms + 5;
+    s->flights[s->n++].bad = !good;
 }
 
 static void end_some(struct server *s, struct limit *limit)
@@ -57,6 +51,7 @@ static void end_some(struct server *s, struct limit *limit)
             limit_bad(limit, s->now_ms);
         } else {
             s->good++;
+            places_leave(&s->places);
             limit_good(limit, s->now_ms - s->flights[i].sent_ms, s->n);
         }
         s->flights[i] = s->flights[--s->n];
@@ -77,7 +72,7 @@ static void finds_what_the_server_bears(void **state)
     static const unsigned places[] = {2, 8, 40};
     (void)state;
     for (size_t i = 0; i < 3; i++) {
-        struct server s = {.places = places[i], .rng = {i + 1}, .now_ms = 1000};
+        struct server s = {.n_places = places[i], .rng = {i + 1}, .now_ms = 1000};
         struct limit limit;
         limit_init(&limit, 8, 200);
         run(&s, &limit, MINUTES(1)); /* the first seconds, and some more */
