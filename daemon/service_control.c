@@ -119,8 +119,15 @@ static struct find_job *find_new(struct service *service, struct control_request
     return job;
 }
 
+/* An open run that is named in full is known here: it is shown, and takes commands, while the disk hangs. */
 static void find_begin(struct find_job *job)
 {
+    struct service_run *run = service_find_run(job->service, job->part);
+    if (run) {
+        job->on_found(job, run, &run->row);
+        free(job);
+        return;
+    }
     if (store_async_find_runs(job->service->host.store, job->part, CANDIDATES_MAX, on_candidates, job) == 0)
         return;
     reply_error(job->request, -ENOMEM, NULL);

@@ -20,7 +20,7 @@ from harness import BIN, MARK, Bench, Sim  # noqa: E402
 
 # The places in CRASH_COUNTS, as in preload.c.
 KINDS = ("file writes", "socket writes", "syncs", "names made and removed", "sizes changed")
-COUNT_FAILED, COUNT_FIRED, COUNT_MAX = len(KINDS), len(KINDS) + 1, len(KINDS) + 2
+COUNT_FAILED, COUNT_FIRED, COUNT_MAX = len(KINDS), len(KINDS) + 1, 2 * len(KINDS) + 4
 
 QUEUED, SUBMITTING, IN_DOUBT = 0, 1, 2
 RUN_OPEN = (0, 1, 2)

@@ -4,13 +4,16 @@
  * the process by SIGKILL, or the disk stops working. All is asked for by the
  * environment:
  *
- *   CRASH_COUNTS FILE  the counts, as an array of uint64_t that outlives the process;
- *                      the last is 1 + the kind of what it was done at, 0: it did not come
+ *   CRASH_COUNTS FILE  the counts, as an array of uint64_t that outlives the process: by kind, of
+ *                      failures, 1 + the kind of what it was done at (0: it did not come), by kind
+ *                      what the first thread did; then CRASH_SYNC_MS, which may be changed at any
+ *                      time, and how many syncs wait because of it
  *   CRASH_AT N         1 is the first; 0 or absent: only count
  *   CRASH_HOW WORD     before, after: killed then; torn: half of the bytes are
  *                      written and it is killed; full, broken: from then on files
  *                      cannot be written (ENOSPC, EIO), sockets can
  *   CRASH_FOR_MS N     how long the disk does not work; 0: for good
+ *   CRASH_SYNC_MS N    every sync takes so much longer
  *
  * What stdio writes by itself (texts on a terminal) does not come by here. */
 #include <errno.h>
@@ -33,7 +36,14 @@
 
 /* The places in CRASH_COUNTS; tests/crash/points.py knows them too. */
 enum kind { FILE_WRITE, SOCKET_WRITE, SYNC, NAME, SIZE, KIND_COUNT };
-enum { COUNT_FAILED = KIND_COUNT, COUNT_FIRED, COUNT_MAX };
+enum {
+    COUNT_FAILED = KIND_COUNT,
+    COUNT_FIRED,
+    COUNT_FIRST,
+    SYNC_MS = COUNT_FIRST + KIND_COUNT,
+    SYNCS_WAIT,
+    COUNT_MAX
+};
 
 enum how { ONLY_COUNT, KILL_BEFORE, KILL_AFTER, KILL_TORN, DISK_FULL, DISK_BROKEN };
 static const char *const how_words[] = {"", "before", "after", "torn", "full", "broken"};
@@ -90,6 +100,7 @@ __attribute__((constructor)) static void start(void)
     for_ms = number_of("CRASH_FOR_MS");
     if (path != NULL)
         share_counts(path);
+    counts[SYNC_MS] = number_of("CRASH_SYNC_MS");
 }
 
 static void die(void)
@@ -118,6 +129,8 @@ static enum verdict judge(enum kind kind)
 {
     bool disk = how == DISK_FULL || how == DISK_BROKEN;
     counts[kind]++;
+    if (syscall(SYS_gettid) == getpid())
+        counts[COUNT_FIRST + kind]++;
     if (disk && kind == SOCKET_WRITE)
         return GO;
     uint64_t n = ++seen;
@@ -160,13 +173,25 @@ static long refuse(void)
         return (int)settle(verdict, done);                                       \
     } while (0)
 
+/* The disk takes its time, which may be shortened while it does. */
+static void wait_for_disk(void)
+{
+    uint64_t since = now_ms();
+    counts[SYNCS_WAIT]++;
+    while (now_ms() - since < counts[SYNC_MS])
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    counts[SYNCS_WAIT]--;
+}
+
 int fsync(int fd)
 {
+    wait_for_disk();
     CALL(SYNC, syscall(SYS_fsync, fd));
 }
 
 int fdatasync(int fd)
 {
+    wait_for_disk();
     CALL(SYNC, syscall(SYS_fdatasync, fd));
 }
 
@@ -249,14 +274,15 @@ int openat64(int fd, const char *path, int flags, ...)
 
 /* ---- bytes ---- */
 
-/* Pipes and wake-ups of the program's own threads are not the world. */
+/* Pipes and wake-ups of the program's own threads are not the world, nor are files without a name in memory.
+ */
 static bool matters(int fd, enum kind *ret)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return false;
     *ret = S_ISSOCK(st.st_mode) ? SOCKET_WRITE : FILE_WRITE;
-    return S_ISSOCK(st.st_mode) || S_ISREG(st.st_mode);
+    return S_ISSOCK(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink > 0);
 }
 
 /* One writing call of `len` bytes; `write_some` does the first of them. */

@@ -195,7 +195,7 @@ class ServiceBench(harness.Bench):
 
     def up(self, *arguments, stored=True):
         """Starts the daemon, with what its predecessor left in the store, and waits until it answers."""
-        environment = {"NOTIFY_SOCKET": self.systemd.path}
+        environment = {"NOTIFY_SOCKET": self.systemd.path, **self.environment}
         ready = len(self.systemd.heard("READY"))
         daemon = Daemon(self, environment, self.systemd.store if stored else {}, arguments)
         self.daemons.append(daemon)

@@ -137,6 +137,7 @@ class Bench:
         self.sim = None
         self.children = []
         self.outputs = []
+        self.environment = {}  # of jobcloned, beside our own
         try:
             if sim:
                 self.sim = Sim(self.folder / "sim", inventory, arguments)
@@ -190,7 +191,8 @@ class Bench:
         """Starts jobcloned and returns the child; finish() waits for it."""
         out = tempfile.TemporaryFile()
         err = tempfile.TemporaryFile()
-        child = subprocess.Popen(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        child = subprocess.Popen(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                 env={**os.environ, **self.environment})
         child.files = (out, err)
         child.began = time.monotonic()
         self.children.append(child)
