@@ -3,6 +3,7 @@
 The numbers are of release builds: JOBCLONE_BIN=build/release/bin. With sanitizers the time may be ten times longer,
 and memory is the heap's, not the process's.
 """
+import json
 import os
 import pathlib
 import shutil
@@ -86,7 +87,8 @@ class Bombs(BenchCase):
         run = bench.once(timeout=150)
         self.assert_code(run, code)
         self.assertEqual({kind: left for kind, left in bombs.items() if left}, {}, "bombs that nobody asked for")
-        loop, _, heap, resident = (float(word) for word in (self.folder / "watch").read_text().split())
+        cost = json.loads((self.folder / "watch").read_text())
+        loop, heap, resident = cost["turn_max_cpu_ms"], cost["heap_kib"], cost["resident_kib"]
         if code == OK:
             self.assert_all_succeeded(run, count)
             self.assertEqual(len(em.jobs), count + 1)

@@ -1,10 +1,13 @@
 /* Loaded before a program that runs on libuv: how long its loop is busy between
- * two waits, and what memory it takes. At the end four numbers go to the file
- * $LOOP_WATCH_FILE: the longest turn in ms of processor time and of the clock, the
- * most heap (0 unless built with a sanitizer) and the most resident memory in KiB. */
+ * two waits, how often the disk is waited for, and what memory it takes. At the
+ * end the figures go to the file $LOOP_WATCH_FILE as one JSON object (print_all).
+ * A turn is what the first thread does from the end of one wait to the next. */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,17 +22,35 @@ int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile v
                                               void (*on_free)(const volatile void *at));
 size_t __sanitizer_get_allocated_size(const volatile void *at);
 
+/* Of SQLite, where the program has it; its headers are not needed for this. */
+struct sqlite3;
+int sqlite3_open_v2(const char *path, struct sqlite3 **ret_db, int flags, const char *vfs);
+typedef void *set_commit_hook(struct sqlite3 *db, int (*hook)(void *data), void *data);
+
+/* Turns by length: SHARES buckets for every doubling of a nanosecond, so a
+ * percentile is told with an error of at most one in SHARES. */
+#define SHARE_BITS 4
+#define SHARES (1U << SHARE_BITS)
+#define BUCKETS (64U * SHARES)
+
 static int (*real_wait)(int fd, struct epoll_event *events, int n, int timeout);
 static int (*real_pwait)(int fd, struct epoll_event *events, int n, int timeout, const sigset_t *signals);
-static double began_cpu_ms, began_ms; /* of the turn; 0 before the first wait */
-static double longest_cpu_ms, longest_ms;
-static atomic_size_t live, peak;
+static int (*real_fsync)(int fd);
+static int (*real_fdatasync)(int fd);
+static int (*real_open)(const char *path, struct sqlite3 **ret_db, int flags, const char *vfs);
 
-static double clock_ms(clockid_t clock)
+static pthread_t first_thread;
+static uint64_t began_cpu_ns, began_ns; /* of the turn; 0 before the first wait */
+static uint64_t longest_cpu_ns, longest_ns, busy_ns, turns;
+static uint64_t turns_by_length[BUCKETS];
+static atomic_size_t live, peak;
+static atomic_ulong commits, syncs;
+
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
     clock_gettime(clock, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 static void on_malloc(const volatile void *at, size_t size)
@@ -49,32 +70,72 @@ static void on_free(const volatile void *at)
 
 __attribute__((constructor)) static void begin(void)
 {
+    first_thread = pthread_self();
     *(void **)&real_wait = dlsym(RTLD_NEXT, "epoll_wait");
     *(void **)&real_pwait = dlsym(RTLD_NEXT, "epoll_pwait");
+    *(void **)&real_fsync = dlsym(RTLD_NEXT, "fsync");
+    *(void **)&real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+    *(void **)&real_open = dlsym(RTLD_NEXT, "sqlite3_open_v2");
     if (__sanitizer_install_malloc_and_free_hooks)
         __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
 }
 
+/* ---- turns ---- */
+
+static unsigned bucket_of(uint64_t ns)
+{
+    if (ns < SHARES)
+        return (unsigned)ns;
+    unsigned doublings = 63U - (unsigned)__builtin_clzll(ns) - SHARE_BITS;
+    return (doublings + 1) * SHARES + (unsigned)(ns >> doublings) % SHARES;
+}
+
+/* The middle of a bucket. */
+static double bucket_ms(unsigned bucket)
+{
+    if (bucket < SHARES)
+        return bucket / 1e6;
+    uint64_t width = UINT64_C(1) << (bucket / SHARES - 1);
+    return ((double)(SHARES + bucket % SHARES) + 0.5) * (double)width / 1e6;
+}
+
+/* The length that so many of 1000 turns do not exceed. */
+static double turn_ms(unsigned per_mille)
+{
+    uint64_t seen = 0, wanted = (turns * per_mille + 999) / 1000;
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        seen += turns_by_length[i];
+        if (seen >= wanted && seen > 0)
+            return bucket_ms(i);
+    }
+    return 0;
+}
+
 static void turn_ends(void)
 {
-    double cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID) - began_cpu_ms;
-    double ms = clock_ms(CLOCK_MONOTONIC) - began_ms;
-    if (began_ms > 0 && cpu_ms > longest_cpu_ms)
-        longest_cpu_ms = cpu_ms;
-    if (began_ms > 0 && ms > longest_ms)
-        longest_ms = ms;
+    if (began_ns == 0)
+        return;
+    uint64_t cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_cpu_ns;
+    uint64_t ns = clock_ns(CLOCK_MONOTONIC) - began_ns;
+    if (cpu_ns > longest_cpu_ns)
+        longest_cpu_ns = cpu_ns;
+    if (ns > longest_ns)
+        longest_ns = ns;
+    busy_ns += ns;
+    turns++;
+    turns_by_length[bucket_of(ns)]++;
 }
 
 static int turn_begins(int events)
 {
-    began_cpu_ms = clock_ms(CLOCK_THREAD_CPUTIME_ID);
-    began_ms = clock_ms(CLOCK_MONOTONIC);
+    began_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    began_ns = clock_ns(CLOCK_MONOTONIC);
     return events;
 }
 
 int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 {
-    if (getpid() != gettid())
+    if (!pthread_equal(pthread_self(), first_thread))
         return real_wait(fd, events, n, timeout);
     turn_ends();
     return turn_begins(real_wait(fd, events, n, timeout));
@@ -82,11 +143,44 @@ int epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
 
 int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout, const sigset_t *signals)
 {
-    if (getpid() != gettid())
+    if (!pthread_equal(pthread_self(), first_thread))
         return real_pwait(fd, events, n, timeout, signals);
     turn_ends();
     return turn_begins(real_pwait(fd, events, n, timeout, signals));
 }
+
+/* ---- the disk ---- */
+
+int fsync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return real_fsync(fd);
+}
+
+int fdatasync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return real_fdatasync(fd);
+}
+
+static int on_commit(void *data)
+{
+    (void)data;
+    atomic_fetch_add(&commits, 1);
+    return 0;
+}
+
+int sqlite3_open_v2(const char *path, struct sqlite3 **ret_db, int flags, const char *vfs)
+{
+    set_commit_hook *set_hook;
+    *(void **)&set_hook = dlsym(RTLD_NEXT, "sqlite3_commit_hook");
+    int rc = real_open(path, ret_db, flags, vfs);
+    if (rc == 0 && set_hook)
+        set_hook(*ret_db, on_commit, NULL);
+    return rc;
+}
+
+/* ---- the end ---- */
 
 static unsigned long resident_kib(void)
 {
@@ -101,13 +195,23 @@ static unsigned long resident_kib(void)
     return kib;
 }
 
+/* heap_kib is 0 unless built with a sanitizer. */
+static void print_all(FILE *file)
+{
+    fprintf(file, "{\"turns\": %llu, \"busy_ms\": %.3f, \"turn_p50_ms\": %.4f, \"turn_p99_ms\": %.4f, ",
+            (unsigned long long)turns, (double)busy_ns / 1e6, turn_ms(500), turn_ms(990));
+    fprintf(file, "\"turn_max_ms\": %.3f, \"turn_max_cpu_ms\": %.3f, ", (double)longest_ns / 1e6,
+            (double)longest_cpu_ns / 1e6);
+    fprintf(file, "\"commits\": %lu, \"syncs\": %lu, \"heap_kib\": %zu, \"resident_kib\": %lu}\n",
+            atomic_load(&commits), atomic_load(&syncs), atomic_load(&peak) / 1024, resident_kib());
+}
+
 __attribute__((destructor)) static void end(void)
 {
     const char *path = getenv("LOOP_WATCH_FILE");
     FILE *file = path ? fopen(path, "we") : NULL;
     if (!file)
         return;
-    fprintf(file, "%.1f %.1f %zu %lu\n", longest_cpu_ms, longest_ms, atomic_load(&peak) / 1024,
-            resident_kib());
+    print_all(file);
     fclose(file);
 }
