@@ -1,35 +1,12 @@
-"""The same against a server that is not ours: nginx with its own Enterprise Manager, when it is there.
-
-It is looked for in $JOBCLONE_BENCH, else in ../shared/bench beside the checkout.
-"""
+"""The same against a server that is not ours: nginx with its own Enterprise Manager, when it is there."""
 import json
-import os
-import pathlib
 import shutil
-import socket
 import ssl
 import subprocess
 import urllib.request
 
-from harness import OK, ROOT, Bench, BenchCase, backups
-
-PLACE = pathlib.Path(os.environ.get("JOBCLONE_BENCH", ROOT.parent / "shared" / "bench"))
-
-
-def free_ports():
-    """The first of four neighbouring ports that nobody uses."""
-    for first in range(21000, 31000, 7):
-        sockets = []
-        try:
-            for port in range(first, first + 4):
-                sockets.append(socket.create_server(("127.0.0.1", port)))
-            return first
-        except OSError:
-            continue
-        finally:
-            for one in sockets:
-                one.close()
-    raise AssertionError("no free ports")
+from harness import OK, Bench, BenchCase, backups
+from yardstick import PLACE, free_ports
 
 
 class Yardstick(BenchCase):

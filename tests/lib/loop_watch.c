@@ -103,12 +103,11 @@ static double bucket_ms(unsigned bucket)
 static double turn_ms(unsigned per_mille)
 {
     uint64_t seen = 0, wanted = (turns * per_mille + 999) / 1000;
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += turns_by_length[i];
-        if (seen >= wanted && seen > 0)
-            return bucket_ms(i);
-    }
-    return 0;
+    unsigned bucket = 0;
+    while (bucket < BUCKETS - 1 && (seen += turns_by_length[bucket]) < wanted)
+        bucket++;
+    double ms = bucket_ms(bucket), most_ms = (double)longest_ns / 1e6;
+    return ms < most_ms ? ms : most_ms;
 }
 
 static void turn_ends(void)

@@ -1,0 +1,62 @@
+"""A work on the yardstick: its compare.sh runs jobclone and the rivals in turns."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from figures import Sample
+from harness import BIN
+from rivals import COMPARE
+from yardstick import free_ports
+
+
+class Failed(Exception):
+    """A run that does not count."""
+
+
+def wrong(line):
+    """Why a run does not count, or nothing."""
+    stats = line["stats"]
+    if line["rc"] == 0 and stats["clones"] == line["n"] and not stats["duplicate_clones"] and not stats["deleted_running"]:
+        return ""
+    return (f"{line['label']}, run {line['rep']}: exit code {line['rc']}, {stats['clones']} of {line['n']} clones, "
+            f"{stats['duplicate_clones']} twice, {stats['deleted_running']} tasks deleted while running: {line['out']}")
+
+
+def sample(line, watch):
+    if wrong(line):
+        raise Failed(wrong(line))
+    return Sample(clones=line["n"], seconds=line["wall"], cpu_s=line["cpu"], memory_mb=line["rss_mb"],
+                  requests=line["stats"]["requests"], connections=line["stats"]["connections"], watch=watch,
+                  other_cpu_s=line["other_cpu"])
+
+
+def compare(work, repeats, product, environment):
+    """The lines of compare.sh, one per run."""
+    with tempfile.NamedTemporaryFile("r", prefix="jobclone-lines-", suffix=".json") as lines:
+        command = [COMPARE, "-p", str(free_ports()), "-r", str(repeats), "-n", str(work.clones), "-c", str(work.in_flight),
+                   "-d", str(work.delay_ms), "-t", str(work.task_ms), "-o", lines.name,
+                   "--", product, "--once", "@PLAN@", "--config", "@CONFIG@", "--state", "@STATE@"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
+        told = [json.loads(line) for line in lines]
+    if not told:
+        raise Failed(f"compare.sh ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return told
+
+
+def measure(work, repeats, rivals, watch):
+    """The samples of each client, jobclone first."""
+    product = watch.command("jobclone", BIN / "jobcloned")
+    if rivals:
+        watch.command("node", shutil.which("node"))
+    environment = {**os.environ, "PATH": watch.path(), "CLIENTS": " ".join(rivals)}
+    lines = compare(work, repeats, product, environment)
+    told = {"product": watch.take("jobclone"), "rival": watch.take("node")}
+    runs = {"jobclone": [], **{rival: [] for rival in rivals}}
+    for line in lines:
+        label = line["label"]
+        kind = "product" if label == "product" else "rival"
+        seen = told[kind].pop(0) if told[kind] and (kind == "product" or label.startswith("undici")) else {}
+        runs["jobclone" if kind == "product" else label].append(sample(line, seen))
+    return runs

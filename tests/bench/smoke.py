@@ -1,0 +1,131 @@
+"""tests/bench itself: its table has every column with sane values, bars are judged both ways, and a page keeps its text."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+import figures  # noqa: E402
+import page  # noqa: E402
+from figures import Sample  # noqa: E402
+from works import WORKS, Work, at_least, at_most  # noqa: E402
+
+CLONES = 200
+# What a small run on a busy machine can never be outside of.
+SANE = {
+    "clones/s": (1, 100000), "requests per clone": (1, 4), "CPU s per 1000": (0.01, 100), "memory MB": (5, 500),
+    "connections": (1, 200), "commits per clone": (0.005, 5), "syncs per clone": (0.005, 5), "turn p50 ms": (0, 1000),
+    "turn p99 ms": (0, 10000), "turn max ms": (0, 20000),
+}
+WATCH = {"turn_p50_ms": 0.1, "turn_p99_ms": 1, "turn_max_ms": 2, "commits": 50, "syncs": 60}
+
+
+def run(*arguments, **environment):
+    return subprocess.run([HERE / "run", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150,
+                          env={**os.environ, **environment}, check=False)
+
+
+def tables(text):
+    """Every table as a list of mappings from heading to cell."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, _, *lines = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in block.splitlines()]
+        found.append([dict(zip(head, line, strict=True)) for line in lines])
+    return found
+
+
+def sample(rate=1000.0, **changes):
+    values = {"clones": 100, "seconds": 100 / rate, "cpu_s": 0.01, "memory_mb": 20, "requests": 200, "connections": 8,
+              "watch": WATCH}
+    return Sample(**{**values, **changes})
+
+
+class Program(unittest.TestCase):
+    def test_alone_on_emsim(self):
+        with tempfile.TemporaryDirectory() as nowhere:
+            done = run("--clones", str(CLONES), "--repeats", "1", JOBCLONE_BENCH=nowhere)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("left out: all on the yardstick: no yardstick in", done.stderr)
+        self.assertIn("left out: the rivals: no rivals in", done.stderr)
+        found = tables(done.stdout)
+        self.assertEqual(len(found), sum(work.server == "emsim" for work in WORKS), done.stdout)
+        for table in found:
+            self.assertEqual(table[0].pop("client"), "jobclone")
+            self.assertEqual(set(table[0]), set(SANE))
+            for heading, cell in table[0].items():
+                least, most = SANE[heading]
+                self.assertTrue(least <= float(cell.replace(",", "")) <= most, f"{heading}: {cell}\n{done.stdout}")
+
+    def test_nothing_left(self):
+        with tempfile.TemporaryDirectory() as nowhere:
+            done = run("--only", "no-delay", JOBCLONE_BENCH=nowhere)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("name its folder in JOBCLONE_BENCH", done.stderr)
+        self.assertIn("nothing is left", done.stderr)
+
+    def test_not_built(self):
+        with tempfile.TemporaryDirectory() as nowhere:
+            done = run(JOBCLONE_BIN=nowhere)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("cmake --preset release", done.stderr)
+
+    def test_wrong_options(self):
+        for arguments in (["--only", "everything"], ["--repeats", "0"], ["--clones", "0"], ["--write", "--clones", "5"]):
+            self.assertEqual(run(*arguments).returncode, 2, arguments)
+
+
+class Figures(unittest.TestCase):
+    work = Work("w", 100, 8, delay_ms=5, bars=(
+        at_least("rate", 1.2, "undici"), at_most("cpu", 0.8, "undici"), at_most("requests", 2.0), at_least("rate", 0.9, "ideal")))
+
+    def met(self, own, rival):
+        runs = {"jobclone": own} if rival is None else {"jobclone": own, "undici": rival}
+        return [met for _, _, met in figures.judged(self.work, runs)]
+
+    def test_bars(self):
+        # ideal: 8 in flight of 5 ms each, 2 requests per clone: 800 clones/s
+        self.assertEqual(self.met([sample(1000)], [sample(800, cpu_s=0.02)]), [True] * 4)
+        self.assertEqual(self.met([sample(700, cpu_s=0.02, requests=201)], [sample(700, cpu_s=0.02)]), [False] * 4)
+        self.assertEqual(self.met([sample(1000)], None), [None, None, True, True])
+
+    def test_median_counts(self):
+        told = figures.of_samples([sample(rate) for rate in (1000, 10, 1100)])
+        self.assertAlmostEqual(told["rate"], 1000)
+        self.assertAlmostEqual(told["commits"], 0.5)
+        self.assertIsNone(figures.of_samples([sample(watch={})])["commits"])
+
+    def test_section(self):
+        text = "\n".join(figures.section(self.work, {"jobclone": [sample(1000)], "undici": [sample(800, watch={}, other_cpu_s=1)]}))
+        clients, bars = tables(text + "\n")
+        self.assertEqual([line["client"] for line in clients], ["jobclone", "undici", "jobclone / undici"])
+        self.assertEqual(clients[2]["clones/s"], "1.25")
+        self.assertEqual(clients[2]["commits per clone"], "-")
+        self.assertEqual([line["met"] for line in bars], ["yes", "**no**", "yes", "yes"])
+        self.assertIn("Disturbed", text)
+
+
+class Page(unittest.TestCase):
+    def test_a_place_for_every_work(self):
+        page.check(work.name for work in WORKS)
+
+    def test_the_rest_stays(self):
+        text = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nafter\n"
+        self.assertEqual(page.replaced(text, "a", ["new", "er"]),
+                         "before\n<!-- a: begin -->\nnew\ner\n<!-- a: end -->\nafter\n")
+        for broken in (text.replace("a: end", "b: end"), text.replace("a: begin", "b: begin")):
+            with self.assertRaises(page.NoPlace):
+                page.replaced(broken, "a", [])
+
+    def test_origin(self):
+        told = page.origin("tests/bench/run --write")
+        self.assertRegex(told, r"^`tests/bench/run --write`, \d{4}-\d\d-\d\d, \d+ cores, .+\.$")
+        self.assertNotIn(os.uname().nodename, told)
+
+
+if __name__ == "__main__":
+    unittest.main()
