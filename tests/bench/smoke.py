@@ -10,6 +10,8 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+import callgrind  # noqa: E402
+import costs  # noqa: E402
 import figures  # noqa: E402
 import page  # noqa: E402
 from figures import Sample  # noqa: E402
@@ -43,6 +45,78 @@ def sample(rate=1000.0, **changes):
     values = {"clones": 100, "seconds": 100 / rate, "cpu_s": 0.01, "memory_mb": 20, "requests": 200, "connections": 8,
               "watch": WATCH}
     return Sample(**{**values, **changes})
+
+
+PROFILE = """version: 1
+events: Ir
+ob=(1) /usr/lib/x86_64-linux-gnu/libc.so.6
+fl=(1) ./csu/libc-start.c
+fn=(1) __libc_start_main@@GLIBC_2.34
+0 5
+cob=(2) /somewhere/bin/jobcloned
+cfi=(2) /somewhere/daemon/main.c
+cfn=(2) main
+calls=1 10
+0 1000
+
+ob=(2)
+fl=(2)
+fn=(2)
+10 100
++1 20
+fi=(3) /usr/include/string_fortified.h
+3 4
+fi=(4) /somewhere/daemon/base/buf.c
+* 30
+cob=(1)
+cfi=(5) ./malloc/malloc.c
+cfn=(3) malloc
+calls=2 7
+-2 40
+fe=(2)
+12 6
+cob=(3) /usr/lib/x86_64-linux-gnu/libxml2.so.2.9.14
+cfi=(6) ???
+cfn=(4) xmlParseChunk
+calls=1 0
+12 800
+
+fn=(5) _start
+cob=(1)
+cfi=(1)
+cfn=(1)
+calls=1 0
+0 1005
+
+ob=(3)
+fl=(6)
+fn=(4)
+0 700
+cob=(4) ???
+cfn=(6) 0x1234
+calls=1 0
+0 100
+
+ob=(4)
+fl=(6)
+fn=(6)
+0 2
+cob=(1)
+cfi=(7) ./string/memcpy.S
+cfn=(7) memcpy
+calls=1 0
+0 98
+
+ob=(1)
+fl=(5)
+fn=(3)
+0 40
+fl=(7)
+fn=(7)
+0 98
+
+totals: 1005
+"""
 
 
 class Program(unittest.TestCase):
@@ -109,9 +183,35 @@ class Figures(unittest.TestCase):
         self.assertIn("Disturbed", text)
 
 
+class Instructions(unittest.TestCase):
+    def test_profile(self):
+        parts = callgrind.parts(PROFILE.splitlines(), "jobcloned")
+        # main's own, with what is inlined from a system header; malloc was asked for by buf.c; memcpy, through a stub, by libxml2
+        self.assertEqual(parts, {"daemon/": 130, "daemon/base": 70, "libxml2": 800, "other libraries": 5})
+        self.assertEqual(sum(parts.values()), 1005)
+
+    def test_verdict(self):
+        kept = {"daemon/io": 1000, "libcurl": 4000}
+        for now, said in (({"daemon/io": 1090, "libcurl": 4390}, ""), ({"daemon/io": 1000, "libcurl": 4600}, "a clone costs 5,600"),
+                          ({"daemon/io": 1150, "libcurl": 4000}, "our part of a clone costs 1,150")):
+            self.assertEqual(costs.verdict(now, 2.0, kept).partition(" instructions")[0], said)
+        self.assertIn("cannot be compared", costs.verdict(kept, 2.5, kept))
+        self.assertIn("--keep", costs.hint({"daemon/io": 400, "libcurl": 4000}, kept))
+        self.assertEqual(costs.hint(kept, kept), "")
+
+    def test_table(self):
+        table, = tables("\n".join(costs.table({"daemon/io": 50, "libcurl": 150}, {"daemon/io": 100, "libcurl": 100})) + "\n")
+        self.assertEqual([line["part"] for line in table], ["libcurl", "daemon/io", "our code", "**all**"])
+        self.assertEqual([line["against the kept figure"] for line in table], ["+50.0%", "-50.0%", "-50.0%", "+0.0%"])
+        self.assertEqual(table[0]["share"], "75.0%")
+
+    def test_what_is_kept(self):
+        self.assertGreater(costs.own(costs.load()), 0)
+
+
 class Page(unittest.TestCase):
     def test_a_place_for_every_work(self):
-        page.check(work.name for work in WORKS)
+        page.check([*(work.name for work in WORKS), "instructions"])
 
     def test_the_rest_stays(self):
         text = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nafter\n"

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from harness import BIN, MARK, Bench, Sim  # noqa: E402
+from harness import BIN, MARK, Bench, Sim, fast_folder  # noqa: E402
 
 # The places in CRASH_COUNTS, as in preload.c.
 KINDS = ("file writes", "socket writes", "syncs", "names made and removed", "sizes changed")
@@ -34,11 +34,6 @@ SETTLE = "1200ms"
 
 class Wrong(Exception):
     """A promise that was not kept."""
-
-
-def fast_folder():
-    """Where nothing waits for a disk: SIGKILL takes nothing from the page cache, so no real disk is needed."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
 
 
 def four_kinds(count):

@@ -4,7 +4,7 @@
 packages_build=(gcc make cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libxml2-dev libyaml-dev
     libsystemd-dev libsqlite3-dev libjansson-dev libmicrohttpd-dev libgnutls28-dev libssl-dev libcsv-dev libglib2.0-dev
     libcmocka-dev python3 openssl curl ca-certificates)
-packages_test=(systemd systemd-container debootstrap lintian dpkg-dev man-db universal-ctags clang clang-format libclang-rt-14-dev nginx-light libnginx-mod-http-lua)
+packages_test=(systemd systemd-container debootstrap lintian dpkg-dev man-db universal-ctags clang clang-format libclang-rt-14-dev nginx-light libnginx-mod-http-lua valgrind)
 
 # Prints those of its arguments that are not installed.
 packages_missing() {
