@@ -37,10 +37,10 @@ enum fault fault_of_reply(enum exchange_kind kind, enum http_outcome outcome, in
 #define LESS .pace = -1
 
 /* What is the same for all requests that may be repeated. */
-#define HARMLESS                                                                                 \
-    [FAULT_UNSENT] = {SERVER(AWAY)}, [FAULT_TLS] = {SERVER(TLS)}, [FAULT_LOST] = {SERVER(AWAY)}, \
-    [FAULT_ABORTED] = {0}, [FAULT_AUTH] = {SESSION(LOST), SERVER(ANSWERS)},                      \
-    [FAULT_BUSY] = {SERVER(ANSWERS), REST}, [FAULT_OVERLOAD] = {SERVER(AWAY), REST}
+#define HARMLESS                                                                                       \
+    [FAULT_UNSENT] = {SERVER(AWAY)}, [FAULT_TLS] = {SERVER(TLS)}, [FAULT_LOST] = {SERVER(AWAY), LESS}, \
+    [FAULT_ABORTED] = {0}, [FAULT_AUTH] = {SESSION(LOST), SERVER(ANSWERS)},                            \
+    [FAULT_BUSY] = {SERVER(ANSWERS), REST, LESS}, [FAULT_OVERLOAD] = {SERVER(AWAY), REST, LESS}
 
 static const struct fault_decision logon[FAULT_COUNT] = {
     [FAULT_NONE] = {SESSION(OPEN), SERVER(ANSWERS)},
@@ -63,7 +63,7 @@ static const struct fault_decision look[FAULT_COUNT] = {
     [FAULT_NONE] = {ITEM(ANSWER), SERVER(ANSWERS)},
     [FAULT_ABSENT] = {SERVER(ANSWERS)},
     [FAULT_REFUSED] = {SERVER(ANSWERS)},
-    [FAULT_SERVER] = {SERVER(AWAY)},
+    [FAULT_SERVER] = {SERVER(AWAY), LESS},
     [FAULT_GARBLED] = {SERVER(AWAY)},
 };
 
@@ -73,7 +73,7 @@ static const struct fault_decision names[FAULT_COUNT] = {
     [FAULT_NONE] = {ITEM(ANSWER), SERVER(ANSWERS)},
     [FAULT_ABSENT] = {ITEM(FAIL), SERVER(ANSWERS)},
     [FAULT_REFUSED] = {ITEM(FAIL), SERVER(ANSWERS)},
-    [FAULT_SERVER] = {SERVER(AWAY)},
+    [FAULT_SERVER] = {SERVER(AWAY), LESS},
     [FAULT_GARBLED] = {SERVER(AWAY)},
 };
 
@@ -97,7 +97,7 @@ static const struct fault_decision task[FAULT_COUNT] = {
     [FAULT_NONE] = {ITEM(ANSWER), SERVER(ANSWERS)},
     [FAULT_ABSENT] = {ITEM(DOUBT), SERVER(ANSWERS)},
     [FAULT_REFUSED] = {SERVER(ANSWERS)},
-    [FAULT_SERVER] = {SERVER(AWAY)},
+    [FAULT_SERVER] = {SERVER(AWAY), LESS},
     [FAULT_GARBLED] = {SERVER(AWAY)},
 };
 
@@ -117,7 +117,7 @@ static const struct fault_decision aside[FAULT_COUNT] = {
     [FAULT_NONE] = {SERVER(ANSWERS)},
     [FAULT_ABSENT] = {SERVER(ANSWERS)},
     [FAULT_REFUSED] = {SERVER(ANSWERS)},
-    [FAULT_SERVER] = {SERVER(AWAY)},
+    [FAULT_SERVER] = {SERVER(AWAY), LESS},
     [FAULT_GARBLED] = {SERVER(AWAY)},
 };
 

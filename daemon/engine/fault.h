@@ -74,7 +74,7 @@ struct fault_decision {
     enum fault_session session;
     enum fault_server server;
     bool rest; /* nothing is sent until Retry-After is over, or for a second */
-    int pace;  /* of clone requests at once: 1 more, -1 half as many */
+    int pace;  /* of requests at once: 1 more, -1 half as many */
 };
 
 /* Sorts an answer. `fits`: its body was read well and is the document asked for (matters for 2xx only). */

@@ -301,6 +301,8 @@ void server_reply(struct exchange *e)
 {
     const struct fault_decision *decision = exchange_decision(e);
     server_note(e->server, e, decision);
+    if (decision->pace < 0)
+        limit_bad(&e->server->limit, e->started_ms, e->server->engine->now.mono_ms);
     if (decision->session == FAULT_SESSION_LOST)
         server_auth(e->server, e);
     server_route(e, decision);
