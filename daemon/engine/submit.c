@@ -231,7 +231,7 @@ void submit_reply(struct exchange *e)
     struct item_event event = submit_event(e, decision);
     unsigned load = server->submits-- + server->others;
     if (decision->pace > 0)
-        limit_good(&server->limit, server->engine->now.mono_ms - e->started_ms, load);
+        limit_good(&server->limit, e->started_ms, server->engine->now.mono_ms, load);
     if (event.kind == ITEM_EVENT_LOST)
         log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else",
                     e->run->id, e->number, exchange_text(e, e->arena));

@@ -8,6 +8,7 @@
 #define QUEUE_MAX 16           /* of more, merely connecting takes different times */
 #define TROUBLE_MS 10000
 #define CAREFUL 50
+#define CARE_MS 30000 /* after the last trouble; then it may have been one that is over */
 #define LEARN_PART 8 /* of the difference to the present, per round */
 
 void limit_init(struct limit *limit, unsigned initial, unsigned max)
@@ -141,9 +142,9 @@ static unsigned limit_step(const struct limit *limit)
     return step ? step : 1;
 }
 
-void limit_good(struct limit *limit, uint64_t latency_ms, unsigned in_flight)
+void limit_good(struct limit *limit, uint64_t sent_ms, uint64_t now_ms, unsigned in_flight)
 {
-    uint64_t us = latency_ms * 1000 + 500;
+    uint64_t us = (now_ms - sent_ms) * 1000 + 500;
     bool used = in_flight * 2 >= limit_now(limit); /* else it says nothing about more */
     if (limit->start.stale && !limit->start.over) {
         limit->start.stale--;
@@ -156,6 +157,8 @@ void limit_good(struct limit *limit, uint64_t latency_ms, unsigned in_flight)
         limit_set(limit, limit->hundredths + limit_step(limit));
     if (limit->refused && limit->hundredths > limit->refused)
         limit->refused = limit->hundredths; /* it bears more by now; care goes on */
+    if (now_ms - limit->halved_ms > CARE_MS)
+        limit->refused = 0;
     if (++limit->answers >= limit_now(limit))
         limit_round(limit);
 }

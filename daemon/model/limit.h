@@ -4,7 +4,7 @@
  * then one more per round of good answers; a tenth fewer per round while answers
  * take more than twice as long as they did at best, since what is sent beyond
  * that only waits at the server; half on an error, after which it comes near that
- * limit again with care only. A server that is slow with two requests at once has
+ * limit again with care only for half a minute. A server that is slow with two requests at once has
  * become slower by itself: then that is its best. Pure. */
 #pragma once
 
@@ -36,9 +36,9 @@ void limit_init(struct limit *limit, unsigned initial, unsigned max);
 /* The present limit, from 1 to max. */
 unsigned limit_now(const struct limit *limit);
 
-/* A good answer came, `latency_ms` after its request, while so many were in flight. A limit that is not used
- * does not grow. */
-void limit_good(struct limit *limit, uint64_t latency_ms, unsigned in_flight);
+/* A good answer came to a request that was sent at `sent_ms`, while so many were in flight. A limit that is not
+ * used does not grow. */
+void limit_good(struct limit *limit, uint64_t sent_ms, uint64_t now_ms, unsigned in_flight);
 
 /* 429, 500, 503 or a time-out of a request that was sent at `sent_ms`: halves, unless it was sent before the
  * limit was halved last, since all of a round's failures tell the same. */

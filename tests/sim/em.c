@@ -3,6 +3,7 @@
  * most delay_max late, a clone takes at most clone_max, both together half of
  * `settle`; a collection takes at most the other half. Tasks that break them
  * (late, hanging) live only as long as the session in which they can be seen. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,11 +104,29 @@ void em_settle_tasks(struct em *em)
     }
 }
 
+static void leave_place(struct world *world, void *data)
+{
+    (void)world;
+    places_leave(data);
+}
+
+static uint64_t clone_placed(struct em *em, unsigned server, uint64_t takes)
+{
+    struct places *places = &em->tasks_load[server];
+    uint64_t end = 0;
+    takes = places_crowded(places, 2 * em->task_places, takes);
+    places_take(places, em->task_places, UINT_MAX, em->world->now_ms, takes, &end);
+    world_at(em->world, end, leave_place, places);
+    return end;
+}
+
 /* When the clone is done, which may be never. */
 static uint64_t clone_end(struct em *em, unsigned server, bool fails, bool *ret_late)
 {
     struct world *world = em->world;
     uint64_t now = world->now_ms, takes = 200 + world_below(world, em->clone_max_ms - 200);
+    if (em->task_places)
+        return clone_placed(em, server, takes);
     if (em->serial) { /* one after another; those that fail take no time */
         uint64_t from = em->queue_ms[server] > now ? em->queue_ms[server] : now;
         em->queue_ms[server] = fails ? from : from + takes / 4;
@@ -217,6 +236,7 @@ void em_init(struct world *world, struct em *em, unsigned number)
     static const char *const types[] = {"Backup", "Replica", "BackupCopy", "ImmediateBackupCopy"};
     em->world = world;
     em->next_task = 1;
+    em->wire_ms = 300;
     snprintf(em->name, sizeof(em->name), "em%u", number);
     for (unsigned i = 0; i < SIM_TEMPLATES; i++) {
         char name[16];

@@ -15,7 +15,7 @@ struct flight {
     enum sim_request kind;
     const struct spoil *spoil;
     struct sim_script *script; /* that asked for it, or NULL */
-    bool aborted, json;
+    bool aborted, json, placed;
     char *path, *body;
     struct sim_run *run; /* of a clone */
     /* the answer */
@@ -25,64 +25,6 @@ struct flight {
     char session[32];
     struct buf answer;
 };
-
-/* Permanent refusals are rarer than the rest, or little would be left to try. */
-static const struct spoil spoils[] = {
-    {.name = "none"},
-    {.name = "unsent", .outcome = HTTP_UNSENT, .weight = 4},
-    {.name = "tls", .outcome = HTTP_TLS_REFUSED, .weight = 1},
-    {.name = "request-lost", .outcome = HTTP_LOST, .weight = 8, .slow = true},
-    {.name = "late", .outcome = HTTP_LOST, .weight = 8, .slow = true, .late = true},
-    {.name = "reply-lost", .after = true, .outcome = HTTP_LOST, .weight = 10},
-    {.name = "reply-timed-out", .after = true, .outcome = HTTP_LOST, .weight = 8, .slow = true},
-    {.name = "cut-off", .after = true, .outcome = HTTP_LOST, .status = 202, .weight = 4},
-    {.name = "redirect", .status = 302, .weight = 1},
-    {.name = "400", .status = 400, .weight = 1},
-    {.name = "401", .loses_session = true, .weight = 2},
-    {.name = "403", .status = 403, .weight = 1},
-    {.name = "404", .status = 404, .weight = 1},
-    {.name = "405", .status = 405, .weight = 1},
-    {.name = "408", .status = 408, .weight = 3},
-    {.name = "411", .status = 411, .weight = 1},
-    {.name = "413", .status = 413, .weight = 1},
-    {.name = "429", .status = 429, .weight = 4},
-    {.name = "429-wait", .status = 429, .retry_after_ms = 7000, .weight = 4},
-    {.name = "500-before", .status = 500, .weight = 8},
-    {.name = "500-after", .after = true, .status = 500, .weight = 8},
-    {.name = "501", .status = 501, .weight = 1},
-    {.name = "502-after", .after = true, .status = 502, .weight = 4},
-    {.name = "503-before", .status = 503, .weight = 4},
-    {.name = "503-wait", .status = 503, .retry_after_ms = 15000, .weight = 4},
-    {.name = "503-after", .after = true, .status = 503, .weight = 4},
-    {.name = "html", .after = true, .status = 200, .body = "<html><body>Sorry</body></html>", .weight = 4},
-    {.name = "other-type", .after = true, .status = 200, .body = "{\"TaskId\": \"task-1\"}", .weight = 4},
-    {.name = "empty", .after = true, .status = 200, .body = "", .weight = 2},
-    {.name = "garbled", .after = true, .garbles = true, .weight = 8},
-};
-#define N_SPOILS (sizeof(spoils) / sizeof(*spoils))
-
-int spoil_by_name(const char *name)
-{
-    for (size_t i = 0; i < N_SPOILS; i++)
-        if (strcmp(spoils[i].name, name) == 0)
-            return (int)i;
-    fprintf(stderr, "no spoil named %s\n", name);
-    abort();
-}
-
-static const struct spoil *spoil_draw(struct world *world)
-{
-    unsigned total = 0;
-    for (size_t i = 0; i < N_SPOILS; i++)
-        total += spoils[i].weight;
-    uint64_t at = world_below(world, total);
-    for (size_t i = 0; i < N_SPOILS; i++) {
-        if (at < spoils[i].weight)
-            return &spoils[i];
-        at -= spoils[i].weight;
-    }
-    return &spoils[0];
-}
 
 static const struct spoil *spoil_script(struct flight *f)
 {
@@ -96,7 +38,7 @@ static const struct spoil *spoil_script(struct flight *f)
         }
         script->count--;
         f->script = script;
-        return &spoils[script->spoil];
+        return spoil_at(script->spoil);
     }
     return NULL;
 }
@@ -114,9 +56,9 @@ static const struct spoil *spoil_choose(struct flight *f)
         per_mille = em->collect_spoil_permille;
     else if (f->kind == REQUEST_TASK)
         per_mille = em->omit_permille; /* where lists leave out much, single questions go wrong as well */
-    const struct spoil *drawn = world_chance(em->world, per_mille) ? spoil_draw(em->world) : &spoils[0];
+    const struct spoil *drawn = world_chance(em->world, per_mille) ? spoil_draw(em->world) : spoil_at(0);
     bool refused = drawn->loses_session && f->kind == REQUEST_LOGON; /* twice would be for good */
-    return refused ? &spoils[0] : drawn;
+    return refused ? spoil_at(0) : drawn;
 }
 
 /* ---- what is asked ---- */
@@ -473,12 +415,14 @@ static void flight_spoil(struct flight *f)
     f->retry_after_ms = spoil->retry_after_ms;
 }
 
-/* The request arrives. */
-static void flight_arrive(struct world *world, void *data)
+/* The request is served, or not. */
+static void flight_serve(struct world *world, void *data)
 {
     struct flight *f = data;
-    uint64_t back = 2 + world_below(world, 300);
+    uint64_t back = 2 + world_below(world, f->em->wire_ms);
     f->outcome = HTTP_ANSWERED;
+    if (f->placed)
+        places_leave(&f->em->load);
     if (f->script)
         f->script->logons = world->asked[REQUEST_LOGON];
     if (f->spoil->loses_session)
@@ -505,6 +449,25 @@ static void flight_arrive(struct world *world, void *data)
             f->run->arrived[index]++;
     }
     world_at(world, world->now_ms + back, flight_reply, f);
+}
+
+/* The request arrives: where the server has so many places it waits for one, or is refused. */
+static void flight_arrive(struct world *world, void *data)
+{
+    struct flight *f = data;
+    struct em *em = f->em;
+    uint64_t end = world->now_ms;
+    if (em->places) {
+        uint64_t takes = em->service_ms * 3 / 4 + world_below(world, em->service_ms / 2);
+        f->placed = places_take(&em->load, em->places, 4 * em->places, world->now_ms, takes, &end);
+        if (!f->placed)
+            f->spoil = spoil_at(spoil_by_name("500-before"));
+        em->refused_by_load += !f->placed;
+    }
+    if (end > world->now_ms)
+        world_at(world, end, flight_serve, f);
+    else
+        flight_serve(world, f);
 }
 
 /* ---- the port ---- */
@@ -581,9 +544,9 @@ static int wire_start(struct http *http, struct http_request *request)
         world->next_work_ms = world->now_ms;
     static const char *const methods[] = {[HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE"};
     world_say(world, "%s: %s %s%s%s", em->name, methods[f->method], f->path,
-              f->spoil == spoils ? "" : ", will be ", f->spoil == spoils ? "" : f->spoil->name);
+              f->spoil == spoil_at(0) ? "" : ", will be ", f->spoil == spoil_at(0) ? "" : f->spoil->name);
     start_checks(f);
-    world_at(world, world->now_ms + 2 + world_below(world, 300), flight_arrive, f);
+    world_at(world, world->now_ms + 2 + world_below(world, em->wire_ms), flight_arrive, f);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* What a spoil is; inside of wire.c, apart so that the table reads alone. */
+/* What a spoil is; between wire.c and spoil.c, where the table of them is. */
 #pragma once
 
 #include "world.h"
@@ -16,3 +16,7 @@ struct spoil {
     bool garbles;       /* the body ends somewhere */
     bool loses_session; /* just before */
 };
+
+/* The one that changes nothing is at place 0. */
+const struct spoil *spoil_at(int place);
+const struct spoil *spoil_draw(struct world *world);

@@ -20,6 +20,7 @@
 #include "model/plan.h"
 #include "model/settings.h"
 #include "model/window.h"
+#include "places.h"
 
 #define SIM_SERVERS_MAX 2
 #define SIM_BACKUP_SERVERS 2 /* behind each server */
@@ -92,11 +93,17 @@ struct em {
     size_t n_tasks, size_tasks;
     uint64_t queue_ms[SIM_BACKUP_SERVERS]; /* when the last clone of a serial backup server ends */
     uint64_t down_until_ms;
+    struct places load, tasks_load[SIM_BACKUP_SERVERS];
+    unsigned refused_by_load;
     /* its ways, drawn from the seed */
     unsigned spoil_permille, clone_spoil_permille, collect_spoil_permille, fail_permille, hang_permille,
         late_permille;
     unsigned omit_permille; /* how many tasks a list leaves out */
     uint64_t clone_max_ms, delay_max_ms, collect_max_ms, collect_every_ms;
+    uint64_t wire_ms; /* a way takes at most */
+    unsigned places;  /* that serve requests, each for about service_ms; 0: as many as come */
+    uint64_t service_ms;
+    unsigned task_places; /* at which a backup server clones; of more than twice as many each takes longer */
     unsigned page_size;
     bool serial, numbers_per_session;
     enum em_quirk quirk;
@@ -273,6 +280,8 @@ bool job_visible(const struct em *em, const struct sim_job *job);
 
 /* wire.c */
 void wire_init(struct em *em);
+
+/* spoil.c */
 int spoil_by_name(const char *name); /* aborts when there is none */
 
 /* daemon.c */

@@ -17,6 +17,12 @@
 #define MINUTES(n) ((uint64_t)(n)*60000)
 #define FLIGHTS_MAX 256
 
+/* A good answer after so long, soon after the troubles of a test (5 to 10 s). */
+static void good(struct limit *limit, uint64_t latency_ms, unsigned in_flight)
+{
+    limit_good(limit, 12000 - latency_ms, 12000, in_flight);
+}
+
 struct server {
     unsigned n_places;
     struct rng rng;
@@ -52,7 +58,7 @@ static void end_some(struct server *s, struct limit *limit)
         } else {
             s->good++;
             places_leave(&s->places);
-            limit_good(limit, s->now_ms - s->flights[i].sent_ms, s->n);
+            limit_good(limit, s->flights[i].sent_ms, s->now_ms, s->n);
         }
         s->flights[i] = s->flights[--s->n];
     }
@@ -107,10 +113,10 @@ static void takes_a_slower_server_for_what_it_is(void **state)
     (void)state;
     limit_init(&limit, 8, 64);
     for (int i = 0; i < 4000; i++)
-        limit_good(&limit, 50, 64);
+        good(&limit, 50, 64);
     assert_int_equal(limit_now(&limit), 64);
     for (int i = 0; i < 40000; i++) /* three times as slow, however few there are */
-        limit_good(&limit, 150, 64);
+        good(&limit, 150, 64);
     assert_true(limit_now(&limit) > 32);
 }
 
@@ -121,7 +127,7 @@ static void chance_is_no_waiting(void **state)
     (void)state;
     limit_init(&limit, 4, 16);
     for (int i = 0; i < 20000; i++) {
-        limit_good(&limit, 10 + rng_below(&rng, 700), 16);
+        good(&limit, 10 + rng_below(&rng, 700), 16);
         assert_true(limit_now(&limit) >= 4);
     }
     assert_int_equal(limit_now(&limit), 16);
@@ -142,10 +148,10 @@ static void an_error_halves_once_a_round(void **state)
         limit_bad(&limit, 10000 + i * 20, 10010 + i * 20);
     assert_int_equal(limit_now(&limit), 1);
     for (int i = 0; i < 8; i++)
-        limit_good(&limit, 10, 64);
+        good(&limit, 10, 64);
     assert_int_equal(limit_now(&limit), 8); /* to half of where the trouble began it comes back at once */
     for (int i = 0; i < 400; i++)
-        limit_good(&limit, 10, 64);
+        good(&limit, 10, 64);
     assert_in_range(limit_now(&limit), 12, 16); /* and near it goes on with care */
 }
 
@@ -157,13 +163,28 @@ static void where_it_is_refused_is_learned_anew(void **state)
     limit_init(&limit, 32, 64);
     limit_bad(&limit, 4990, 5000);
     for (int i = 0; i < 60; i++)
-        limit_good(&limit, 10, 64);
+        good(&limit, 10, 64);
     unsigned grown = limit_now(&limit);
     assert_in_range(grown, 17, 20);
     limit_bad(&limit, 5500, 5510);
     for (int i = 0; i < 500; i++)
-        limit_good(&limit, 10, 64);
+        good(&limit, 10, 64);
     assert_in_range(limit_now(&limit), 3 * grown / 4, grown);
+}
+
+/* Half a minute after the trouble it may be over. */
+static void care_ends(void **state)
+{
+    struct limit limit;
+    (void)state;
+    limit_init(&limit, 32, 64);
+    limit_bad(&limit, 4990, 5000);
+    for (int i = 0; i < 300; i++)
+        good(&limit, 10, 64);
+    assert_in_range(limit_now(&limit), 24, 28);
+    for (int i = 0; i < 1000; i++)
+        limit_good(&limit, 40000, 40010, 64);
+    assert_in_range(limit_now(&limit), 45, 64);
 }
 
 static void what_is_not_used_does_not_grow(void **state)
@@ -172,7 +193,7 @@ static void what_is_not_used_does_not_grow(void **state)
     (void)state;
     limit_init(&limit, 8, 64);
     for (int i = 0; i < 1000; i++)
-        limit_good(&limit, 10, 1);
+        good(&limit, 10, 1);
     assert_int_equal(limit_now(&limit), 8);
 }
 
@@ -185,6 +206,7 @@ int main(void)
         cmocka_unit_test(chance_is_no_waiting),
         cmocka_unit_test(an_error_halves_once_a_round),
         cmocka_unit_test(where_it_is_refused_is_learned_anew),
+        cmocka_unit_test(care_ends),
         cmocka_unit_test(what_is_not_used_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,122 @@
+/* A server that can be overloaded: the engine makes nearly as many clones as with the best fixed limit of
+ * requests in flight, and is hardly ever refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "world.h"
+
+#define ITEMS 1200
+
+struct outcome {
+    unsigned clones, requests, refused, limit;
+};
+
+static struct world *loaded(unsigned places, uint64_t service_ms, unsigned initial, unsigned max)
+{
+    struct world *world = scene_quiet(ITEMS);
+    struct em *em = &world->ems[0];
+    em->places = places;
+    em->service_ms = service_ms;
+    em->wire_ms = 2;
+    em->clone_max_ms = 300;
+    em->settings.in_flight_initial = initial;
+    em->settings.in_flight_max = max;
+    em->settings.tasks_max = ITEMS;
+    return world;
+}
+
+/* What happens within so many seconds, after so many. */
+static struct outcome measure(struct world *world, unsigned skip_s, unsigned for_s)
+{
+    const struct em *em = &world->ems[0];
+    scene_begin(world);
+    scene_until(world, world->now_ms + skip_s * 1000);
+    struct outcome o = {world->clones, world->requests, em->refused_by_load, 0};
+    scene_until(world, world->now_ms + for_s * 1000);
+    o = (struct outcome){world->clones - o.clones, world->requests - o.requests,
+                         em->refused_by_load - o.refused,
+                         engine_server_status(world->engine, em->name).limit};
+    assert_string_equal(world->failure, "");
+    assert_true(world->clones < ITEMS);
+    scene_free(world);
+    return o;
+}
+
+static void hold(unsigned places, uint64_t service_ms, unsigned skip_s, unsigned for_s)
+{
+    struct outcome o = measure(loaded(places, service_ms, 8, 200), skip_s, for_s);
+    unsigned best = 0, best_limit = 0;
+    for (unsigned fixed = places; fixed <= places * 3; fixed += (places + 3) / 4) {
+        struct outcome other = measure(loaded(places, service_ms, fixed, fixed), skip_s, for_s);
+        if (other.clones > best) {
+            best = other.clones;
+            best_limit = fixed;
+        }
+    }
+    print_message("%u places: %u clones in %u s under a limit of %u, %u of %u requests refused; "
+                  "at best %u, under %u\n",
+                  places, o.clones, for_s, o.limit, o.refused, o.requests, best, best_limit);
+    assert_true(o.clones * 10 >= best * 9);
+    assert_true(o.refused * 100 < o.requests);
+}
+
+static void test_2_places(void **state)
+{
+    (void)state;
+    hold(2, 100, 5, 30);
+}
+
+static void test_8_places(void **state)
+{
+    (void)state;
+    hold(8, 100, 5, 9);
+}
+
+static void test_40_places(void **state)
+{
+    (void)state;
+    hold(40, 400, 4, 7);
+}
+
+/* 20 seconds of trouble at 20 places, and then the way back: half a minute with care, then one more a round. */
+static void test_recovers(void **state)
+{
+    (void)state;
+    struct world *world = loaded(20, 400, 8, 200);
+    struct em *em = &world->ems[0];
+    scene_begin(world);
+    scene_until(world, world->now_ms + 4000);
+    em->places = 1;
+    scene_until(world, world->now_ms + 20000);
+    unsigned low = engine_server_status(world->engine, em->name).limit;
+    em->places = 20;
+    scene_until(world, world->now_ms + 45000);
+    unsigned high = engine_server_status(world->engine, em->name).limit;
+    print_message("limit %u in trouble, %u afterwards; %u clones\n", low, high, world->clones);
+    assert_in_range(low, 1, 8);
+    assert_in_range(high, 18, 80);
+    assert_string_equal(world->failure, "");
+    scene_free(world);
+}
+
+static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
+{
+    (void)level, (void)line, (void)fields, (void)data;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_2_places),
+        cmocka_unit_test(test_8_places),
+        cmocka_unit_test(test_40_places),
+        cmocka_unit_test(test_recovers),
+    };
+    log_set_sink(drop, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
