@@ -66,13 +66,16 @@ class Reader:
             self.own[place] += count
 
 
+def library_of(place):
+    return LIBRARIES.get(re.split(r"(?:-[\d.]+)?\.so", pathlib.Path(place).name)[0], OTHER)
+
+
 def part_of(program, place, file):
     """The library, or the room of our own code, that a place belongs to."""
-    name = pathlib.Path(place).name
-    if name == program:
+    if pathlib.Path(place).name == program:
         room = ROOM.search(file)
         return f"daemon/{room.group(1) or ''}" if room else "daemon/"
-    return LIBRARIES.get(re.split(r"(?:-[\d.]+)?\.so", name)[0], OTHER)
+    return library_of(place)
 
 
 def parts(lines, program):

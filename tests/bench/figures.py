@@ -21,6 +21,15 @@ class Sample:
     def watched(self, key):
         return self.watch.get(key)
 
+    def busy(self):
+        """How much of its time the loop was busy, in percent."""
+        return self.watch["busy_ms"] / 10 / self.seconds if "busy_ms" in self.watch else None
+
+    def kernel(self):
+        """How much of its processor time the kernel took, in percent."""
+        whole = self.watch.get("user_s", 0) + self.watch.get("kernel_s", 0)
+        return 100 * self.watch["kernel_s"] / whole if whole else None
+
     def per_clone(self, key):
         return self.watch[key] / self.clones if key in self.watch else None
 
@@ -36,10 +45,12 @@ FIGURES = {
     "rate": Figure("clones/s", lambda s: s.clones / s.seconds, 0),
     "requests": Figure("requests per clone", lambda s: s.requests / s.clones, 2),
     "cpu": Figure("CPU s per 1000", lambda s: s.cpu_s * 1000 / s.clones, 3),
+    "kernel": Figure("of it kernel %", Sample.kernel, 0),
     "memory": Figure("memory MB", lambda s: s.memory_mb, 0),
     "connections": Figure("connections", lambda s: s.connections, 0),
     "commits": Figure("commits per clone", lambda s: s.per_clone("commits"), 3),
     "syncs": Figure("syncs per clone", lambda s: s.per_clone("syncs"), 3),
+    "busy": Figure("loop busy %", Sample.busy, 0),
     "turn_p50": Figure("turn p50 ms", lambda s: s.watched("turn_p50_ms"), 2),
     "turn_p99": Figure("turn p99 ms", lambda s: s.watched("turn_p99_ms"), 2),
     "turn_max": Figure("turn max ms", lambda s: s.watched("turn_max_ms"), 1),

@@ -3,6 +3,7 @@ import datetime
 import os
 import pathlib
 import re
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "PERFORMANCE.md"
@@ -16,6 +17,11 @@ def machine():
     """Its kind: what decides about figures, and nothing that tells whose it is."""
     found = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return f"{len(os.sched_getaffinity(0))} cores, {found.group(1).strip() if found else 'unknown processor'}"
+
+
+def command_line(program):
+    """As it was given."""
+    return " ".join([program, *sys.argv[1:]])
 
 
 def origin(command):

@@ -14,13 +14,15 @@ import callgrind  # noqa: E402
 import costs  # noqa: E402
 import figures  # noqa: E402
 import page  # noqa: E402
+import samples  # noqa: E402
 from figures import Sample  # noqa: E402
 from works import WORKS, Work, at_least, at_most  # noqa: E402
 
 CLONES = 200
 # What a small run on a busy machine can never be outside of.
 SANE = {
-    "clones/s": (1, 100000), "requests per clone": (1, 4), "CPU s per 1000": (0.01, 100), "memory MB": (5, 500),
+    "clones/s": (1, 100000), "requests per clone": (1, 4), "CPU s per 1000": (0.01, 100), "of it kernel %": (0, 100),
+    "memory MB": (5, 500), "loop busy %": (0, 100),
     "connections": (1, 200), "commits per clone": (0.005, 5), "syncs per clone": (0.005, 5), "turn p50 ms": (0, 1000),
     "turn p99 ms": (0, 10000), "turn max ms": (0, 20000),
 }
@@ -117,6 +119,14 @@ fn=(7)
 
 totals: 1005
 """
+SEEN = """# Overhead;     Samples;    Pid:Command;Shared Object
+ 50.00% ; 500        ;   5460:jobcloned     ;libcurl.so.4.8.0
+ 20.00% ; 200        ;   5460:jobcloned     ;[kernel.kallsyms]
+ 10.00% ; 100        ;   5460:jobcloned     ;jobcloned
+ 15.00% ; 150        ;   5463:jobcloned     ;libsqlite3.so.0.8.6
+  3.00% ; 30         ;   5464:jobcloned     ;[nf_conntrack]
+  2.00% ; 20         ;   5460:jobcloned     ;[vdso]
+"""
 
 
 class Program(unittest.TestCase):
@@ -209,9 +219,28 @@ class Instructions(unittest.TestCase):
         self.assertGreater(costs.own(costs.load()), 0)
 
 
+class Distance(unittest.TestCase):
+    def test_table(self):
+        # 1000 samples of 200 microseconds in 1000 clones, at 4000 clones per second: 250 microseconds each
+        found = samples.by_thread(SEEN.splitlines(), "jobcloned")
+        table, = tables("\n".join(samples.table(found, 200, 1000, 4000)) + "\n")
+        cells = {line["microseconds per clone"]: (line["the loop's thread"], line["the workers'"]) for line in table}
+        self.assertEqual(cells, {
+            "libcurl": ("100.0", "0.0"), "kernel": ("40.0", "6.0"), "SQLite": ("0.0", "30.0"), "our code": ("20.0", "0.0"),
+            "other libraries": ("4.0", "0.0"), "waiting: for the server, the disk, a processor": ("86.0", ""),
+            "**in all**": ("250.0", "36.0")})
+
+    def test_missing(self):
+        with tempfile.TemporaryDirectory() as nowhere:
+            done = subprocess.run([sys.executable, HERE / "distance"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  timeout=60, env={**os.environ, "PATH": nowhere}, check=False)
+        self.assertEqual(done.returncode, 77, done.stderr)
+        self.assertIn("apt-get install", done.stdout)
+
+
 class Page(unittest.TestCase):
     def test_a_place_for_every_work(self):
-        page.check([*(work.name for work in WORKS), "instructions"])
+        page.check([*(work.name for work in WORKS), "instructions", "distance"])
 
     def test_the_rest_stays(self):
         text = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nafter\n"

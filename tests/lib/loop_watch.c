@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -194,13 +195,22 @@ static unsigned long resident_kib(void)
     return kib;
 }
 
+static double seconds_of(struct timeval t)
+{
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
 /* heap_kib is 0 unless built with a sanitizer. */
 static void print_all(FILE *file)
 {
+    struct rusage usage = {0};
+    getrusage(RUSAGE_SELF, &usage);
     fprintf(file, "{\"turns\": %llu, \"busy_ms\": %.3f, \"turn_p50_ms\": %.4f, \"turn_p99_ms\": %.4f, ",
             (unsigned long long)turns, (double)busy_ns / 1e6, turn_ms(500), turn_ms(990));
     fprintf(file, "\"turn_max_ms\": %.3f, \"turn_max_cpu_ms\": %.3f, ", (double)longest_ns / 1e6,
             (double)longest_cpu_ns / 1e6);
+    fprintf(file, "\"user_s\": %.3f, \"kernel_s\": %.3f, ", seconds_of(usage.ru_utime),
+            seconds_of(usage.ru_stime));
     fprintf(file, "\"commits\": %lu, \"syncs\": %lu, \"heap_kib\": %zu, \"resident_kib\": %lu}\n",
             atomic_load(&commits), atomic_load(&syncs), atomic_load(&peak) / 1024, resident_kib());
 }
