@@ -371,6 +371,15 @@ static int once_prepare(struct once *once, struct plan **plan)
     return r ? r : once_accept(once, plan);
 }
 
+/* The bytes are stored, and decoded: a large CSV file need not stay in memory for the whole run. */
+static void once_drop_bytes(struct once *once)
+{
+    plan_files_done(&once->files);
+    buf_done(&once->run.bytes);
+    for (size_t i = 0; i < once->run.n_csv; i++)
+        buf_done(&once->run.csv[i].bytes);
+}
+
 static const struct host_ops host_ops = {
     .on_turn = on_turn, .on_signal = on_signal, .on_transition = on_transition};
 
@@ -386,6 +395,7 @@ int once_run(const struct settings *settings, const struct once_options *options
     progress_init(&once.progress, loop_now().mono_ms);
     log_set_sink(once_log, &once);
     once.exit_code = once_prepare(&once, &plan);
+    once_drop_bytes(&once);
     if (!once.exit_code)
         once.exit_code = once_start(&once, TAKE_PTR(plan));
     plan_free(plan);

@@ -6,19 +6,18 @@
 
 struct table_entry {
     const char *key; /* NULL: never used; TOMBSTONE: removed */
-    uint64_t hash;
-    uint32_t value;
+    uint32_t hash, value;
 };
 
 static const char TOMBSTONE[] = "";
 
-static uint64_t table_hash(const char *key)
+static uint32_t table_hash(const char *key)
 {
     uint64_t h = 0xcbf29ce484222325ULL;
     for (const unsigned char *p = (const unsigned char *)key; *p; p++)
         h = (h ^ *p) * 0x100000001b3ULL;
     h ^= h >> 32; /* FNV mixes upwards only */
-    return h * 0x9e3779b97f4a7c15ULL >> 8;
+    return (uint32_t)(h * 0x9e3779b97f4a7c15ULL >> 32);
 }
 
 void table_done(struct table *table)
@@ -31,7 +30,7 @@ static struct table_entry *table_find(const struct table *table, const char *key
 {
     if (!table->size)
         return NULL;
-    uint64_t hash = table_hash(key);
+    uint32_t hash = table_hash(key);
     for (size_t i = (size_t)hash & (table->size - 1);; i = (i + 1) & (table->size - 1)) {
         struct table_entry *e = &table->entries[i];
         if (!e->key)

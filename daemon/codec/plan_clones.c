@@ -33,6 +33,7 @@ struct entry {
     bool own[FIELD_COUNT];
     struct template templates[FIELD_COUNT];
     const char *prefix[FIELD_COUNT]; /* source, repository: NULL by name, else what stands before the GUID */
+    const char *last[FIELD_COUNT];   /* as expanded for the row before */
     enum on_conflict on_conflict;
     enum job_kind kind;
     bool bad;
@@ -194,8 +195,19 @@ static void compile(struct plan_decoder *decoder, struct entry *entry, const str
 
 /* ---- one clone ---- */
 
+/* Texts that differ from row to row are kept without a table of them, which would be larger than they are. */
+static const char *keep(struct plan_decoder *decoder, struct entry *entry, enum field field)
+{
+    const char *text = buf_str(&decoder->text), **last = &entry->last[field];
+    if (*last && strcmp(*last, text) == 0)
+        return *last;
+    bool own = field == FIELD_NAME || field == FIELD_FOLDER || field == FIELD_FILE || field == FIELD_SUFFIX;
+    *last = own ? arena_str(decoder->plan->arena, text) : arena_intern(decoder->plan->arena, text);
+    return *last;
+}
+
 /* A field expanded, in the plan's arena; NULL when absent or out of memory. */
-static const char *expand(struct plan_decoder *decoder, const struct entry *entry, enum field field,
+static const char *expand(struct plan_decoder *decoder, struct entry *entry, enum field field,
                           const struct values *values)
 {
     if (!entry->nodes[field])
@@ -207,13 +219,13 @@ static const char *expand(struct plan_decoder *decoder, const struct entry *entr
                  field_keys[field]);
         return NULL;
     }
-    const char *text = r < 0 ? NULL : arena_intern(decoder->plan->arena, buf_str(&decoder->text));
+    const char *text = r < 0 ? NULL : keep(decoder, entry, field);
     if (!text)
         decoder->error = -ENOMEM;
     return text;
 }
 
-static struct plan_ref expand_ref(struct plan_decoder *decoder, const struct entry *entry, enum field field,
+static struct plan_ref expand_ref(struct plan_decoder *decoder, struct entry *entry, enum field field,
                                   const struct values *values)
 {
     const char *text = expand(decoder, entry, field, values), *prefix = entry->prefix[field];
@@ -273,6 +285,18 @@ static struct plan_clone *room(struct plan_decoder *decoder)
     plan->clones = clones;
     decoder->size = size;
     return &clones[plan->n_clones];
+}
+
+/* Gives back the room that was not needed. */
+static void trim(struct plan_decoder *decoder)
+{
+    struct plan *plan = decoder->plan;
+    struct plan_clone *clones =
+        plan->n_clones ? reallocarray(plan->clones, plan->n_clones, sizeof(*clones)) : NULL;
+    if (!clones)
+        return;
+    plan->clones = clones;
+    decoder->size = plan->n_clones;
 }
 
 static bool is_late(const struct entry *entry)
@@ -371,6 +395,7 @@ void plan_clones_decode(struct plan_decoder *decoder, const struct yaml_node *ro
     for (const struct yaml_node *node = clones->first; node && !decoder->full && !decoder->error;
          node = node->next)
         add_entry(decoder, node);
+    trim(decoder);
     if (decoder->plan->n_clones == 0 && decoder->diag->count == before && !decoder->error)
         yaml_say(decoder->diag, clones, "the plan clones nothing: every for_each is empty; add a row to one");
 }

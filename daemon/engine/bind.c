@@ -80,14 +80,24 @@ static bool find_source(struct run *run, const struct plan_clone *clone, const s
     return true;
 }
 
+static bool same_source(const struct plan_clone *a, const struct plan_clone *b)
+{
+    return a->source.by == b->source.by && a->source.text == b->source.text &&
+           a->backup_server == b->backup_server;
+}
+
 /* All pages are read: which distinct sources are there? Their entities are read next. */
 void bind_sources(struct run *run)
 {
+    const struct plan_clone *last = NULL;
     for (size_t i = 0; i < run->n; i++) {
+        const struct plan_clone *clone = &run->plan->clones[i];
+        if (run->slots[i].item.state != ITEM_QUEUED || (last && same_source(clone, last)))
+            continue;
+        last = clone;
         struct problem p = {.text = BUF_INIT(16 * 1024)};
         const struct candidate *job;
-        if (run->slots[i].item.state == ITEM_QUEUED && find_source(run, &run->plan->clones[i], &job, &p) &&
-            run_source(run, job) == NO_SLOT)
+        if (find_source(run, clone, &job, &p) && run_source(run, job) == NO_SLOT)
             engine_out_of_memory();
         buf_done(&p.text);
     }
@@ -212,33 +222,6 @@ static const struct hit *name_holder(const struct run *run, uint32_t slot, const
     return most;
 }
 
-/* Takes "server/name" or "repository/folder" for this item; false when another item has it. */
-static bool take(struct run *run, const char *scope, const char *text, bool fold)
-{
-    struct buf key = BUF_INIT(16 * 1024);
-    buf_printf(&key, "%s/%s", scope, text);
-    for (size_t i = 0; fold && i < key.len; i++)
-        if (key.data[i] >= 'A' && key.data[i] <= 'Z')
-            key.data[i] = (char)(key.data[i] + 32);
-    bool free_ = table_get(&run->taken, buf_str(&key)) == TABLE_NONE;
-    const char *copy = free_ ? arena_str(run->plan->arena, buf_whole(&key)) : NULL;
-    if (key.error || (free_ && (!copy || table_put(&run->taken, copy, 1) < 0)))
-        engine_out_of_memory();
-    buf_done(&key);
-    return free_;
-}
-
-static bool is_taken(const struct run *run, const char *scope, const char *text)
-{
-    struct buf key = BUF_INIT(16 * 1024);
-    buf_printf(&key, "%s/%s", scope, text);
-    if (key.error)
-        engine_out_of_memory();
-    bool taken = table_get(&run->taken, buf_str(&key)) != TABLE_NONE;
-    buf_done(&key);
-    return taken;
-}
-
 /* "Name (2)" with the stem trimmed to fit. */
 static const char *renamed(struct arena *arena, const char *name, unsigned number)
 {
@@ -264,7 +247,8 @@ static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item
     enum hold hold;
     for (unsigned number = 2; number <= RENAMES_MAX; number++) {
         const char *name = renamed(run->plan->arena, item->name, number);
-        if (name_holder(run, slot, name, item->server_id, &hold) || is_taken(run, item->server_id, name))
+        if (name_holder(run, slot, name, item->server_id, &hold) ||
+            taken_has(&run->taken_names, run->slots, item->server_id, name))
             continue;
         if (table_get(&run->names, name) == TABLE_NONE) { /* the conflict is newer than the list */
             run->resolve_again = true;
@@ -303,6 +287,8 @@ bool bind_more_names(struct run *run)
     size_t before = run->names.live;
     for (size_t i = 0; i < run->n; i++) {
         struct plan_clone *clone = &run->plan->clones[i];
+        if (!clone->late && clone->on_conflict != ON_CONFLICT_RENAME)
+            continue;
         struct problem p = {.text = BUF_INIT(16 * 1024)};
         const struct candidate *job;
         bool known = run->slots[i].item.state == ITEM_QUEUED && find_source(run, clone, &job, &p);
@@ -315,30 +301,49 @@ bool bind_more_names(struct run *run)
 
 /* ---- the whole item ---- */
 
-static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigned number, struct item *item,
-                        struct problem *p)
+/* FolderName, JobFileName or VmSuffix: as given, or the name made safe. Most are there already as they are.
+ */
+static const char *folder_of(struct run *run, const struct plan_clone *clone, unsigned number,
+                             const struct item *item)
 {
-    struct buf text = BUF_INIT(16 * 1024);
     const char *given = item->kind == JOB_KIND_REPLICA    ? clone->vm_suffix
                         : job_kind_has_folder(item->kind) ? clone->folder
                                                           : clone->file;
-    if (given) {
-        buf_add_str(&text, given);
-        if (number && item->kind != JOB_KIND_REPLICA)
-            buf_printf(&text, " (%u)", number);
-    }
+    if (given && (!number || item->kind == JOB_KIND_REPLICA))
+        return given;
+    struct buf text = BUF_INIT(16 * 1024);
     char *made = given ? NULL : text_file_name(item->name);
-    item->folder = arena_intern(run->plan->arena, given ? buf_whole(&text) : made);
+    if (given)
+        buf_printf(&text, "%s (%u)", given, number);
+    bool same = made && strcmp(made, item->name) == 0;
+    const char *folder = same ? item->name : arena_str(run->plan->arena, given ? buf_whole(&text) : made);
     free(made);
     buf_done(&text);
-    if (!item->folder)
+    if (!folder)
         engine_out_of_memory();
-    if (item->kind != JOB_KIND_REPLICA && !take(run, item->repository_uid, item->folder, true)) {
-        buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository",
-                   item->folder);
-        return problem_is(p, ITEM_E_NAME_CONFLICT);
-    }
-    return true;
+    return folder;
+}
+
+static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigned number, struct item *item,
+                        struct problem *p)
+{
+    item->folder = folder_of(run, clone, number, item);
+    if (item->kind == JOB_KIND_REPLICA ||
+        !taken_has(&run->taken_folders, run->slots, item->repository_uid, item->folder))
+        return true;
+    buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository",
+               item->folder);
+    return problem_is(p, ITEM_E_NAME_CONFLICT);
+}
+
+/* Its name, and its folder or file, are no other item's any more. */
+static void bind_take(struct run *run, uint32_t slot)
+{
+    const struct item *item = &run->slots[slot].item;
+    bool folder = item->kind != JOB_KIND_REPLICA && item->repository_uid && item->folder;
+    if (taken_add(&run->taken_names, run->slots, slot) < 0 ||
+        (folder && taken_add(&run->taken_folders, run->slots, slot) < 0))
+        engine_out_of_memory();
 }
 
 static enum name_verdict name_in_doubt(const struct item *item, struct problem *p)
@@ -369,7 +374,7 @@ static enum name_verdict bind_name(struct run *run, uint32_t slot, struct item *
         return bind_rename(run, slot, item, ret_number, p);
     if (hit)
         buf_printf(&p->text, "a job named '%s' is there already (%s)", item->name, hold_job(hit));
-    else if (is_taken(run, item->server_id, item->name))
+    else if (taken_has(&run->taken_names, run->slots, item->server_id, item->name))
         buf_printf(&p->text, "another clone of this plan has the name '%s' on backup server '%s'", item->name,
                    item->server_name);
     else
@@ -443,7 +448,8 @@ static void bind_item(struct run *run, uint32_t slot)
     if (verdict == NAME_BAD) {
         bind_fail(run, slot, &p);
     } else if (verdict == NAME_FREE) {
-        take(run, item.server_id, item.name, false);
+        bind_take(run, slot);
+        run->server->bindings++;
         s->source = source;
         slot_enlist(run, slot, run->engine->now.mono_ms);
     } else if (verdict == NAME_WAIT) {
@@ -458,22 +464,19 @@ static void bind_item(struct run *run, uint32_t slot)
 /* Names and folders of items that have left already are not free, whether the job list shows them or not. */
 static void bind_take_left(struct run *run)
 {
-    for (size_t i = 0; i < run->n; i++) {
+    for (uint32_t i = 0; i < run->n; i++) {
         const struct item *item = &run->slots[i].item;
         bool left = item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING ||
                     item->state == ITEM_IN_DOUBT || item->state == ITEM_SUCCEEDED ||
                     item->state == ITEM_UNKNOWN || item->error == ITEM_E_TASK_TIMEOUT;
-        if (!left || !item->server_id || !item->name)
-            continue;
-        take(run, item->server_id, item->name, false);
-        if (item->repository_uid && item->folder)
-            take(run, item->repository_uid, item->folder, true);
+        if (left && item->server_id && item->name)
+            bind_take(run, i);
     }
 }
 
 bool bind_ready(const struct run *run)
 {
-    if (run->phase != PHASE_SOURCES)
+    if (run->phase != PHASE_SOURCES || run->resolve_again)
         return false;
     for (size_t i = 0; i < run->n_sources; i++)
         if (run->sources[i].state == SOURCE_UNREAD || run->sources[i].state == SOURCE_READING)
@@ -487,17 +490,31 @@ static bool bind_wanted(const struct slot *slot)
     return slot->item.state == ITEM_QUEUED && !slot->pending && slot->source == NO_SLOT;
 }
 
-/* Everything is read: each waiting item gets its values or its error. */
+/* What other runs hold, when it has changed since this one's last items were bound. */
+static bool bind_begin(struct run *run)
+{
+    if (run->bound && run->bindings == run->server->bindings)
+        return true;
+    if (hold_collect(run) < 0)
+        return false; /* out of memory: with the next turn */
+    if (!run->bound) {
+        bind_take_left(run);
+        run->released = run->server->released;
+    }
+    return true;
+}
+
+/* Everything is read: each waiting item gets its values or its error. Some in each turn, so that 200,000 of
+ * them hold up nobody, and what fails or is skipped is stored in pieces. */
 void bind_items(struct run *run)
 {
-    if (!bind_ready(run) || hold_collect(run) < 0)
+    if (!bind_ready(run) || !bind_begin(run))
         return;
-    bind_take_left(run);
-    run->released = run->server->released;
-    for (uint32_t i = 0; i < run->n; i++)
-        if (bind_wanted(&run->slots[i]))
-            bind_item(run, i);
-    if (run->resolve_again)
+    for (uint32_t n = 0; n < run->engine->config.bind_at_once && run->bound < run->n; n++, run->bound++)
+        if (bind_wanted(&run->slots[run->bound]))
+            bind_item(run, run->bound);
+    run->bindings = run->server->bindings;
+    if (run->resolve_again || run->bound < run->n)
         return;
     run->phase = PHASE_CLONING;
     if (run->mode == ENGINE_PREVIEW)

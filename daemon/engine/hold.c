@@ -70,7 +70,7 @@ static int hold_add(struct run *run, struct run *holder, uint32_t slot)
         if (run->hits[i - 1].holder == holder && run->hits[i - 1].slot == slot)
             return 0;
     struct arena *arena = run->plan->arena;
-    struct hit hit = {.name = arena_intern(arena, item->name),
+    struct hit hit = {.name = table_key(&run->names, item->name),
                       .server_id = arena_intern(arena, item->server_id),
                       .job_id = "",
                       .holder = holder,

@@ -46,6 +46,16 @@ struct slots {
     size_t n;
 };
 
+/* Which slot has a name, or a folder or file. */
+struct taken {
+    struct place {
+        uint32_t slot; /* 1 + it; 0: free */
+        uint32_t hash;
+    } * entries; /* open addressing, power of two */
+    size_t size, n;
+    bool folders; /* repository_uid and folder, letter case of ASCII ignored; else server_id and name */
+};
+
 /* ---- exchanges: one request in flight ---- */
 
 struct seen_task {
@@ -194,9 +204,11 @@ struct run {
     struct table names; /* wanted names: to 1 + hit, 0 while nobody has it */
     struct hit *hits;
     size_t n_hits, size_hits;
-    struct table taken;                          /* server/name and repository/folder of bound items */
+    struct taken taken_names, taken_folders;     /* of bound items */
     const char **near_jobs, **near_repositories; /* names that look like missing ones */
     size_t n_near_jobs, n_near_repositories;
+    uint32_t bound;      /* slots below it have been bound since then */
+    unsigned bindings;   /* as the server's, then */
     unsigned reading;    /* counts the readings of a list, each from its first page */
     unsigned pages;      /* in all, as the first page tells; 0: not known */
     uint8_t *page_state; /* enum page_state of each, from the first */
@@ -267,6 +279,7 @@ struct server {
     unsigned submits;   /* clone requests: decided, being stored, sent */
     unsigned others;    /* exchanges in flight that are none */
     bool hungry;        /* more clone requests would have been sent if there had been room */
+    unsigned bindings;  /* counts items that got their name */
     unsigned released;  /* counts items that hold their name no longer, or in another way */
     struct limit limit;
     uint64_t last_sent_ms;
@@ -362,6 +375,11 @@ void slots_add(struct run *run, struct slots *list, uint32_t slot);
 void slots_remove(struct run *run, struct slots *list, uint32_t slot);
 void slot_enlist(struct run *run, uint32_t slot, uint64_t now_ms);
 void slot_delist(struct run *run, uint32_t slot);
+
+/* taken.c */
+bool taken_has(const struct taken *taken, const struct slot *slots, const char *scope, const char *text);
+int taken_add(struct taken *taken, const struct slot *slots, uint32_t slot);
+void taken_done(struct taken *taken);
 
 /* exchange.c */
 struct exchange *exchange_new(struct server *server, enum exchange_kind kind, enum http_method method);

@@ -90,6 +90,7 @@ static void resolve_ask_from_start(struct run *run, enum run_phase phase)
 int resolve_begin(struct run *run)
 {
     size_t queued = 0;
+    run->bound = 0;
     for (size_t i = 0; i < run->n; i++) {
         const struct plan_clone *clone = &run->plan->clones[i];
         if (run->slots[i].item.state != ITEM_QUEUED)
@@ -125,7 +126,8 @@ void resolve_done(struct run *run)
     table_done(&run->repository_names);
     table_done(&run->repository_ids);
     table_done(&run->names);
-    table_done(&run->taken);
+    taken_done(&run->taken_names);
+    taken_done(&run->taken_folders);
     free(run->hits);
     run->hits = NULL;
     run->n_hits = run->size_hits = 0;
@@ -189,9 +191,9 @@ static int resolve_seen(struct run *run, const struct seen_entity *seen)
     if (r < 0 || !job || table_get(&run->names, seen->name) == TABLE_NONE)
         return r;
     struct arena *arena = run->plan->arena;
-    struct hit hit = {.name = arena_intern(arena, seen->name),
+    struct hit hit = {.name = table_key(&run->names, seen->name),
                       .server_id = arena_intern(arena, seen->server_id),
-                      .job_id = arena_intern(arena, seen->id),
+                      .job_id = arena_str(arena, seen->id),
                       .description = arena_str(arena, seen->description)};
     if (!hit.name || !hit.server_id || !hit.job_id || !hit.description)
         return -ENOMEM;

@@ -49,6 +49,12 @@ static const char *run_str(struct run *run, const char *str)
     return arena_intern(run->plan->arena, str);
 }
 
+/* A string of this item alone, which the plan likely has. */
+static const char *run_own_str(struct run *run, const char *str, const char *planned)
+{
+    return str && planned && strcmp(str, planned) == 0 ? planned : arena_str(run->plan->arena, str);
+}
+
 /* Its task is one of the session that this process goes on with. */
 static bool run_task_lives(const struct run *run, const struct item *item)
 {
@@ -66,16 +72,17 @@ static int run_restore(struct run *run, const struct item *stored, struct instan
     struct slot *s = &run->slots[stored->index];
     s->item = *stored;
     struct item *item = &s->item;
-    item->name = run_str(run, stored->name);
-    item->folder = run_str(run, stored->folder);
+    const struct plan_clone *clone = &run->plan->clones[stored->index];
+    item->name = run_own_str(run, stored->name, clone->name);
+    item->folder = run_own_str(run, stored->folder, clone->folder ? clone->folder : item->name);
     item->source_id = run_str(run, stored->source_id);
     item->source_name = run_str(run, stored->source_name);
     item->repository_uid = run_str(run, stored->repository_uid);
     item->server_id = run_str(run, stored->server_id);
     item->server_name = run_str(run, stored->server_name);
     item->session_id = run_str(run, stored->session_id);
-    item->task_id = run_str(run, stored->task_id);
-    item->job_uid = run_str(run, stored->job_uid);
+    item->task_id = run_own_str(run, stored->task_id, NULL);
+    item->job_uid = run_own_str(run, stored->job_uid, NULL);
     item->message = run_str(run, stored->message);
     item->since_ms = now.mono_ms;
     item->due_ms = 0;
@@ -128,11 +135,12 @@ static int run_hold(struct run *run, const struct engine_run_options *options)
     for (size_t i = 0; i < options->n_held; i++) {
         const struct engine_held *held = &options->held[i];
         const char *id = held->job_uid ? strrchr(held->job_uid, ':') : NULL;
-        struct hit hit = {.name = run_str(run, held->name),
-                          .server_id = run_str(run, held->server_id),
-                          .job_id = run_str(run, id ? id + 1 : ""),
-                          .unfinished = held->unfinished};
-        if (!hit.name || !hit.server_id || !hit.job_id || resolve_add_hit(run, &hit) < 0)
+        struct hit hit = {.name = table_key(&run->names, held->name), .unfinished = held->unfinished};
+        if (!hit.name)
+            continue; /* not wanted */
+        hit.server_id = run_str(run, held->server_id);
+        hit.job_id = arena_str(run->plan->arena, id ? id + 1 : "");
+        if (!hit.server_id || !hit.job_id || resolve_add_hit(run, &hit) < 0)
             return -ENOMEM;
     }
     return 0;
@@ -174,6 +182,7 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     run->mode = options->mode;
     run->resumed = options->resumed;
     run->started_ms = now.mono_ms;
+    run->taken_folders.folders = true;
     run->policy = (struct retry_policy){plan->attempts, plan->retry_initial_ms, plan->retry_max_ms};
     strncpy(run->id, options->id, sizeof(run->id) - 1);
     run->slots = calloc(run->n ? run->n : 1, sizeof(*run->slots));
