@@ -29,7 +29,7 @@ class Reader:
         self.callee = {}
         self.in_call = False
         self.own = collections.Counter()
-        self.called = collections.Counter()  # by (object, file, function) of the caller, then object and function called
+        self.called = collections.Counter()  # and by the object and the function that was called
         self.targets = {}  # where a stub leads to: an object
         for line in lines:
             self.line(line)
@@ -57,7 +57,7 @@ class Reader:
         place = self.here["object"], self.here["file"] if ROOM.search(self.here["file"]) else self.home
         if self.in_call:
             callee = {**self.here, **self.callee}
-            self.called[(*place, self.here["function"], callee["object"], callee["function"])] += count
+            self.called[(*place, callee["object"], callee["function"])] += count
             if self.here["object"] == STUBS:
                 self.targets[self.here["function"]] = callee["object"]
             self.callee = {}
@@ -67,7 +67,7 @@ class Reader:
 
 
 def library_of(place):
-    return LIBRARIES.get(pathlib.Path(place).name.partition(".so")[0], OTHER)
+    return LIBRARIES.get(re.split(r"(?:-[\d.]+)?\.so", pathlib.Path(place).name)[0], OTHER)
 
 
 def part_of(program, place, file):
@@ -78,37 +78,19 @@ def part_of(program, place, file):
     return library_of(place)
 
 
-def calls(reader, program):
-    """(part, function, part called, function called) -> instructions; what goes through a stub is a call of what it leads to."""
-    found = collections.Counter()
-    for (place, file, function, called, callee), count in reader.called.items():
-        if place != STUBS:
-            target = reader.targets.get(callee, called) if called == STUBS else called
-            found[part_of(program, place, file), function, part_of(program, target, ""), callee] += count
-    return found
-
-
-def calling_back(found):
-    """Functions of libc that lead out of it again: they start threads and programs, or call what they were given."""
-    outward = set()
-    size = -1
-    while len(outward) > size:
-        size = len(outward)
-        outward |= {function for part, function, called, callee in found
-                    if part == "libc" and (called != "libc" or callee in outward)}
-    return outward
-
-
 def parts(lines, program):
     """Library or room -> instructions."""
     reader = Reader(lines)
     found = collections.Counter()
     for (place, file), count in reader.own.items():
         found[part_of(program, place, file)] += count
-    all_calls = calls(reader, program)
-    outward = calling_back(all_calls)
-    for (part, _, called, callee), count in all_calls.items():
-        if part != "libc" and called == "libc" and callee not in outward:
+    for (place, file, called, function), count in reader.called.items():
+        part = part_of(program, place, file)
+        if called == STUBS:
+            called = reader.targets.get(function, called)
+        starts_all = function.startswith("__libc_start_main")  # calls main: not done for anybody
+        asks_libc = part_of(program, called, "") == "libc" and not starts_all
+        if asks_libc and part != "libc" and place != STUBS:
             found[part] += count
             found["libc"] -= count
     found[OTHER] += found.pop("libc", 0)  # what is left: starting and ending

@@ -54,12 +54,7 @@ events: Ir
 ob=(1) /usr/lib/x86_64-linux-gnu/libc.so.6
 fl=(1) ./csu/libc-start.c
 fn=(1) __libc_start_main@@GLIBC_2.34
-0 2
-cfn=(9) __libc_start_call_main
-calls=1 0
-0 1003
-fn=(9)
-0 3
+0 5
 cob=(2) /somewhere/bin/jobcloned
 cfi=(2) /somewhere/daemon/main.c
 cfn=(2) main
@@ -117,19 +112,7 @@ calls=1 0
 ob=(1)
 fl=(5)
 fn=(3)
-0 33
-cob=(5) /lib64/ld-linux-x86-64.so.2
-cfi=(8) ./elf/dl-tunables.c
-cfn=(8) __tunable_get_val
-calls=1 0
-0 7
-
-ob=(5)
-fl=(8)
-fn=(8)
-0 7
-
-ob=(1)
+0 40
 fl=(7)
 fn=(7)
 0 98

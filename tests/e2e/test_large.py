@@ -1,0 +1,60 @@
+"""Large plans: what a clone costs does not grow with their number.
+
+tests/bench/scale has the figures up to 200,000; JOBCLONE_LARGE=200000 takes this test there too.
+"""
+import json
+import os
+import resource
+import unittest
+
+from harness import BIN, OK, BenchCase
+
+FEW = 2000
+MANY = int(os.environ.get("JOBCLONE_LARGE", "20000"))
+KB_PER_ITEM = 0.7
+CACHE_KB = 8 * 1024 * 1.024  # SQLite's cache, which fills up whatever the number
+CPU_RATIO = 1.3
+WATCH = BIN.parent / "lib" / "libloop_watch.so"
+
+
+class Large(BenchCase):
+    server = {"in_flight": {"initial": 50, "max": 50}, "tasks": {"max": 100000}}
+    arguments = ("--task-ms", "5", "--collect-lag-ms", "0")
+
+    def write_csv(self, bench, count):
+        rows = "".join(f"Tenant {i:06} Backup,tenant{i:06}\n" for i in range(count))
+        (bench.folder / "tenants.csv").write_text("name,folder\n" + rows)
+        bench.plan([{"for_each": {"csv": "tenants.csv"}, "name": "${name}", "folder": "${folder}"}],
+                   defaults={"source": "Template Backup", "repository": "Repo A", "description": "one of many"})
+
+    def run_with(self, count):
+        """What a run of so many clones cost: processor seconds, and what loop_watch says."""
+        bench = self.bench()
+        self.write_csv(bench, count)
+        bench.environment = {"LD_PRELOAD": str(WATCH), "LOOP_WATCH_FILE": str(bench.folder / "watch"),
+                             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run = bench.once(timeout=3600)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.assert_code(run, OK)
+        self.assertEqual(run.result["totals"]["succeeded"], count)
+        self.assertTrue(all(item["verified"] for item in run.result["items"]))
+        truth = bench.sim.truth()
+        self.assertEqual((len(truth["clones"]), truth["duplicates"]), (count, []))
+        cost = json.loads((bench.folder / "watch").read_text())
+        cost["cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        bench.close()
+        return cost
+
+    def test_the_last_costs_what_the_first_did(self):
+        few, many = self.run_with(FEW), self.run_with(MANY)
+        memory = "heap_kib" if many["heap_kib"] else "resident_kib"
+        kb = ((many[memory] - few[memory]) * 1.024 - CACHE_KB) / (MANY - FEW)
+        few_us, many_us = few["cpu_s"] * 1e6 / FEW, many["cpu_s"] * 1e6 / MANY
+        print(f"{FEW} and {MANY} clones: {few_us:.0f} and {many_us:.0f} us each, {kb:.2f} kB for each more")
+        self.assertLessEqual(kb, KB_PER_ITEM)
+        self.assertLessEqual(many_us, CPU_RATIO * few_us)
+
+
+if __name__ == "__main__":
+    unittest.main()
