@@ -240,7 +240,7 @@ class Distance(unittest.TestCase):
 
 class Page(unittest.TestCase):
     def test_a_place_for_every_work(self):
-        page.check([*(work.name for work in WORKS), "instructions", "distance"])
+        page.check([*(work.name for work in WORKS), "instructions", "distance", "scale"])
 
     def test_the_rest_stays(self):
         text = "before\n<!-- a: begin -->\nold\n<!-- a: end -->\nafter\n"
