@@ -202,8 +202,8 @@ class Instructions(unittest.TestCase):
 
     def test_verdict(self):
         kept = {"daemon/io": 1000, "libcurl": 4000}
-        for now, said in (({"daemon/io": 1090, "libcurl": 4390}, ""), ({"daemon/io": 1000, "libcurl": 4600}, "a clone costs 5,600"),
-                          ({"daemon/io": 1150, "libcurl": 4000}, "our part of a clone costs 1,150")):
+        for now, said in (({"daemon/io": 1040, "libcurl": 4190}, ""), ({"daemon/io": 1000, "libcurl": 4300}, "a clone costs 5,300"),
+                          ({"daemon/io": 1060, "libcurl": 4000}, "our part of a clone costs 1,060")):
             self.assertEqual(costs.verdict(now, 2.0, kept).partition(" instructions")[0], said)
         self.assertIn("cannot be compared", costs.verdict(kept, 2.5, kept))
         self.assertIn("--keep", costs.hint({"daemon/io": 400, "libcurl": 4000}, kept))
