@@ -54,6 +54,15 @@ int run_load_items(struct run_load *load, struct store_sqlite *store)
     return store_sqlite_load_items(store, load->run.id, load->arena, on_item, load);
 }
 
+int run_load_some_items(struct run_load *load, struct store_sqlite *store, unsigned limit, bool *ret_more)
+{
+    size_t before = load->n_items;
+    uint32_t from = before ? load->items[before - 1].index + 1 : 0;
+    int r = store_sqlite_load_page(store, load->run.id, from, limit, load->arena, on_item, load);
+    *ret_more = r == 0 && load->n_items - before == limit;
+    return r;
+}
+
 static int grow_held(struct run_load *load)
 {
     size_t size = load->size_held ? load->size_held * 2 : 64;

@@ -36,6 +36,9 @@ int run_load_row(struct run_load *load, struct store_sqlite *store, const char *
 /* Reads the items of load->run. */
 int run_load_items(struct run_load *load, struct store_sqlite *store);
 
+/* Reads the next ones, at most `limit`; *ret_more when there may be others. */
+int run_load_some_items(struct run_load *load, struct store_sqlite *store, unsigned limit, bool *ret_more);
+
 /* Reads the names that other runs hold on its server: unfinished, or made after since_ms (wall). */
 int run_load_held(struct run_load *load, struct store_sqlite *store, int64_t since_ms);
 

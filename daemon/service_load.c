@@ -11,6 +11,8 @@
 #include "model/settings.h"
 #include "service_parts.h"
 
+#define ITEMS_AT_ONCE 4096
+
 struct load_job {
     uv_work_t work;
     struct service *service;
@@ -19,6 +21,7 @@ struct load_job {
     struct diag diag;
     char *run_id;
     int64_t since_ms;
+    bool more; /* items are still to be read */
     int error;
 };
 
@@ -40,13 +43,14 @@ static void load_job_done(struct load_job *job)
 
 /* ---- in the store's queue ---- */
 
+/* In pieces: what other runs have to write waits for one of them, not for 200,000 items. */
 static int read_stored(struct store_sqlite *store, void *data)
 {
     struct load_job *job = data;
-    int r = run_load_row(&job->load, store, job->run_id);
+    int r = job->load.run.id ? 0 : run_load_row(&job->load, store, job->run_id);
     if (r == 0)
-        r = run_load_items(&job->load, store);
-    if (r == 0 && job->wish.held)
+        r = run_load_some_items(&job->load, store, ITEMS_AT_ONCE, &job->more);
+    if (r == 0 && !job->more && job->wish.held)
         r = run_load_held(&job->load, store, job->since_ms);
     return r;
 }
@@ -87,9 +91,14 @@ static void on_worked(uv_work_t *work, int status)
 static void on_read(int error, void *data)
 {
     struct load_job *job = data;
-    bool more = error == 0 && (wants_plan(job) || job->wish.work);
-    job->error = more ? uv_queue_work(&job->service->host.loop, &job->work, on_work, on_worked) : error;
-    if (!more || job->error < 0)
+    if (error == 0 && job->more) {
+        error = store_async_read(job->service->host.store, read_stored, on_read, job);
+        if (error == 0)
+            return;
+    }
+    bool work = error == 0 && (wants_plan(job) || job->wish.work);
+    job->error = work ? uv_queue_work(&job->service->host.loop, &job->work, on_work, on_worked) : error;
+    if (!work || job->error < 0)
         load_job_done(job);
 }
 

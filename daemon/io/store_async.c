@@ -250,7 +250,7 @@ static int work_load_items(struct store_sqlite *store, void *data)
     call->items = calloc(call->limit > 0 ? call->limit : 1, sizeof(*call->items));
     if (call->arena == NULL || call->items == NULL)
         return -ENOMEM;
-    return store_load_page(store, call->text, call->from, call->limit, call->arena, keep_item, call);
+    return store_sqlite_load_page(store, call->text, call->from, call->limit, call->arena, keep_item, call);
 }
 
 int store_async_load_items(struct store_sqlite *store, const char *run_id, uint32_t from, unsigned limit,

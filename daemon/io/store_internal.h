@@ -61,9 +61,5 @@ int store_write_run(struct store_sqlite *store, const char *run_id, enum run_sta
 int store_insert_due(struct store_sqlite *store, const char *plan, int64_t due_ms, const char *run_id);
 int store_update_filed(struct store_sqlite *store, const char *run_id, const char *filed);
 
-/* The stored items of a run from index `from` on, at most `limit`; as store_sqlite_load_items. */
-int store_load_page(struct store_sqlite *store, const char *run_id, uint32_t from, unsigned limit,
-                    struct arena *arena, int (*on_item)(const struct item *item, void *data), void *data);
-
 /* One piece of forgetting; *ret_more when another is needed. */
 int store_prune_some(struct store_sqlite *store, int64_t before_ms, bool *ret_more);

@@ -30,8 +30,9 @@ static int tell_items(struct store_sqlite *store, sqlite3_stmt *stmt, struct are
     return r;
 }
 
-int store_load_page(struct store_sqlite *store, const char *run_id, uint32_t from, unsigned limit,
-                    struct arena *arena, int (*on_item)(const struct item *item, void *data), void *data)
+int store_sqlite_load_page(struct store_sqlite *store, const char *run_id, uint32_t from, unsigned limit,
+                           struct arena *arena, int (*on_item)(const struct item *item, void *data),
+                           void *data)
 {
     sqlite3_stmt *stmt = NULL;
     int r = store_prepare(store->db,
@@ -54,7 +55,7 @@ int store_load_page(struct store_sqlite *store, const char *run_id, uint32_t fro
 int store_sqlite_load_items(struct store_sqlite *store, const char *run_id, struct arena *arena,
                             int (*on_item)(const struct item *item, void *data), void *data)
 {
-    return store_load_page(store, run_id, 0, UINT32_MAX, arena, on_item, data);
+    return store_sqlite_load_page(store, run_id, 0, UINT32_MAX, arena, on_item, data);
 }
 
 /* Of runs that are open or have ended lately only, so that old ones cost nothing. A clone whose outcome

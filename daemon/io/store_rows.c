@@ -23,14 +23,23 @@ _Static_assert(JOB_KIND_BACKUP == 1 && JOB_KIND_IMMEDIATE_COPY == 4 && JOB_KIND_
 _Static_assert(RUN_QUEUED == 0 && RUN_RUNNING == 1 && RUN_PAUSED == 2 && RUN_SUCCEEDED == 3, "stored");
 _Static_assert(RUN_FAILED == 4 && RUN_CANCELLED == 5, "stored");
 
-/* The strings of an item, in the order of their columns. */
-static const size_t item_texts[] = {
-    offsetof(struct item, name),           offsetof(struct item, folder),
-    offsetof(struct item, source_id),      offsetof(struct item, source_name),
-    offsetof(struct item, repository_uid), offsetof(struct item, server_id),
-    offsetof(struct item, server_name),    offsetof(struct item, session_id),
-    offsetof(struct item, task_id),        offsetof(struct item, job_uid),
-    offsetof(struct item, message),
+/* The strings of an item, in the order of their columns. Its own differ from those of all others: a table in
+ * which equal ones are found would be larger than they are. */
+static const struct item_text {
+    size_t offset;
+    bool own;
+} item_texts[] = {
+    {offsetof(struct item, name), true},
+    {offsetof(struct item, folder), true},
+    {offsetof(struct item, source_id), false},
+    {offsetof(struct item, source_name), false},
+    {offsetof(struct item, repository_uid), false},
+    {offsetof(struct item, server_id), false},
+    {offsetof(struct item, server_name), false},
+    {offsetof(struct item, session_id), false},
+    {offsetof(struct item, task_id), true},
+    {offsetof(struct item, job_uid), true},
+    {offsetof(struct item, message), false},
 };
 
 const char store_item_sql[] =
@@ -183,7 +192,7 @@ int store_bind_item(sqlite3_stmt *stmt, sqlite3_int64 run, const struct item *it
     };
     const char *texts[ARRAY_SIZE(item_texts)];
     for (size_t i = 0; i < ARRAY_SIZE(item_texts); i++)
-        memcpy(&texts[i], (const char *)item + item_texts[i], sizeof(texts[i]));
+        memcpy(&texts[i], (const char *)item + item_texts[i].offset, sizeof(texts[i]));
     int r = bind_numbers(stmt, 1, numbers, ARRAY_SIZE(numbers));
     return r < 0 ? r : bind_texts(stmt, 1 + (int)ARRAY_SIZE(numbers), texts, ARRAY_SIZE(texts));
 }
@@ -271,10 +280,11 @@ int store_read_item(sqlite3_stmt *stmt, int first, struct arena *arena, struct i
         int column = first + 11 + (int)i;
         if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
             continue;
-        const char *text = arena_intern(arena, (const char *)sqlite3_column_text(stmt, column));
+        const char *read = (const char *)sqlite3_column_text(stmt, column);
+        const char *text = item_texts[i].own ? arena_str(arena, read) : arena_intern(arena, read);
         if (text == NULL)
             return -ENOMEM;
-        memcpy((char *)&item + item_texts[i], &text, sizeof(text));
+        memcpy((char *)&item + item_texts[i].offset, &text, sizeof(text));
     }
     *ret = item;
     return 0;

@@ -114,9 +114,14 @@ int store_sqlite_find_runs(struct store_sqlite *store, const char *part, unsigne
                            void *data);
 
 /* Calls on_item for each stored item of the run, by index; strings go into the
- * arena (equal ones once). A negative return of on_item ends it. */
+ * arena (those that items share once). A negative return of on_item ends it. */
 int store_sqlite_load_items(struct store_sqlite *store, const char *run_id, struct arena *arena,
                             int (*on_item)(const struct item *item, void *data), void *data);
+
+/* The same from index `from` on, at most `limit`. */
+int store_sqlite_load_page(struct store_sqlite *store, const char *run_id, uint32_t from, unsigned limit,
+                           struct arena *arena, int (*on_item)(const struct item *item, void *data),
+                           void *data);
 
 /* Calls on_name for each name on that server that another run than `run_id` holds: unfinished
  * items that may have reached the server, and those that succeeded after `since_ms` (wall). */
