@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "io/control.h"
+#include "io/loop.h"
 #include "io/store_async.h"
 #include "model/session.h"
 #include "model/settings.h"
@@ -131,6 +132,31 @@ static const char *session_word(enum session_state state)
     return "closed";
 }
 
+/* A moment of the monotonic clock on the wall; 0 when it is none, or has passed though it should be to come.
+ */
+static int64_t wall_of(uint64_t mono_ms, bool to_come)
+{
+    struct instant now = loop_now();
+    if (!mono_ms || (to_come && mono_ms <= now.mono_ms))
+        return 0;
+    return now.wall_ms + (int64_t)mono_ms - (int64_t)now.mono_ms;
+}
+
+static void view_backup_servers(const struct service *service, struct control_server *ret)
+{
+    const struct engine *engine = service->host.engine;
+    struct backup_server_status s;
+    size_t n = 0;
+    while (engine_backup_server_status(engine, ret->name, n, &s))
+        n++;
+    struct control_backup_server *all = calloc(n ? n : 1, sizeof(*all));
+    for (size_t i = 0; all && i < n && engine_backup_server_status(engine, ret->name, i, &s); i++)
+        all[i] = (struct control_backup_server){
+            .name = s.name, .tasks = s.tasks, .tasks_limit = s.bound, .tasks_max = s.max};
+    ret->backup_servers = all;
+    ret->n_backup_servers = all ? n : 0;
+}
+
 static void view_server(const struct service *service, const struct host_server *server,
                         struct control_server *ret)
 {
@@ -141,10 +167,14 @@ static void view_server(const struct service *service, const struct host_server 
                                    .state = server_word(s.trouble),
                                    .session = session_word(s.session),
                                    .message = s.trouble == SERVER_FINE ? NULL : s.message,
+                                   .unreachable_ms = wall_of(s.since_ms, false),
+                                   .probe_ms = wall_of(s.probe_ms, true),
                                    .in_flight = s.in_flight,
                                    .in_flight_limit = s.limit,
+                                   .in_flight_max = s.in_flight_max,
                                    .tasks = s.tasks,
                                    .tasks_max = settings->tasks_max};
+    view_backup_servers(service, ret);
 }
 
 static size_t view_servers(const struct service *service, struct control_server **ret)
@@ -194,6 +224,8 @@ void service_op_status(struct control_request *request, void *data)
                                     .servers = servers,
                                     .n_servers = n};
     control_reply_status(request, &status);
+    for (size_t i = 0; i < n; i++)
+        free((void *)servers[i].backup_servers);
     free(servers);
 }
 

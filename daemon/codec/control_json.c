@@ -68,6 +68,41 @@ static void add_pair(struct json_out *out, const char *key, const char *first, i
     json_out_close(out, '}');
 }
 
+/* What is there now, what is borne at present, and what the settings allow. */
+static void add_limit(struct json_out *out, const char *key, int64_t now, int64_t limit, int64_t max)
+{
+    json_out_open(out, key, '{');
+    json_out_num(out, "now", now);
+    json_out_num(out, "limit", limit);
+    json_out_num(out, "max", max);
+    json_out_close(out, '}');
+}
+
+static void add_unreachable(struct json_out *out, const struct control_server *server)
+{
+    if (server->unreachable_ms <= 0) {
+        json_out_null(out, "unreachable");
+        return;
+    }
+    json_out_open(out, "unreachable", '{');
+    json_out_time(out, "since", server->unreachable_ms);
+    json_out_time(out, "next_probe", server->probe_ms);
+    json_out_close(out, '}');
+}
+
+static void add_backup_servers(struct json_out *out, const struct control_server *server)
+{
+    json_out_open(out, "backup_servers", '[');
+    for (size_t i = 0; i < server->n_backup_servers; i++) {
+        const struct control_backup_server *bs = &server->backup_servers[i];
+        json_out_open(out, NULL, '{');
+        json_out_str(out, "backup_server", bs->name);
+        add_limit(out, "tasks", bs->tasks, bs->tasks_limit, bs->tasks_max);
+        json_out_close(out, '}');
+    }
+    json_out_close(out, ']');
+}
+
 static void add_server(struct json_out *out, const struct control_server *server)
 {
     json_out_open(out, NULL, '{');
@@ -76,8 +111,10 @@ static void add_server(struct json_out *out, const struct control_server *server
     json_out_str(out, "state", server->state);
     json_out_str(out, "session", server->session);
     json_out_str(out, "message", server->message);
-    add_pair(out, "in_flight", "now", server->in_flight, "limit", server->in_flight_limit);
+    add_unreachable(out, server);
+    add_limit(out, "in_flight", server->in_flight, server->in_flight_limit, server->in_flight_max);
     add_pair(out, "tasks", "now", server->tasks, "max", server->tasks_max);
+    add_backup_servers(out, server);
     json_out_close(out, '}');
 }
 

@@ -57,27 +57,77 @@ static void line_time(const char *label, json_t *object, const char *key)
 
 /* ---- status ---- */
 
+/* "8/12 of 64": so many now, as many as are borne at present, and what the settings allow. */
+static void cell_limit(struct print_table *table, json_t *object, const char *key)
+{
+    json_t *limit = json_object_get(object, key);
+    print_cellf(table, "%lld/%lld of %lld", print_number(limit, "now"), print_number(limit, "limit"),
+                print_number(limit, "max"));
+}
+
 static void print_servers(json_t *servers)
 {
-    static const char *const words[] = {"SERVER", "STATE", "SESSION", "IN FLIGHT", "TASKS", "URL", "MESSAGE"};
+    static const char *const words[] = {"SERVER", "STATE", "SESSION", "IN FLIGHT", "URL", "MESSAGE"};
     struct print_table table;
     size_t i;
     json_t *server;
-    print_table_init(&table, 7);
+    print_table_init(&table, 6);
     heading(&table, words);
     json_array_foreach(servers, i, server)
     {
-        json_t *in_flight = json_object_get(server, "in_flight"), *tasks = json_object_get(server, "tasks");
         cell_text(&table, server, "server");
         cell_text(&table, server, "state");
         cell_text(&table, server, "session");
-        print_cellf(&table, "%lld/%lld", print_number(in_flight, "now"), print_number(in_flight, "limit"));
-        print_cellf(&table, "%lld/%lld", print_number(tasks, "now"), print_number(tasks, "max"));
+        cell_limit(&table, server, "in_flight");
         cell_text(&table, server, "url");
         cell_text(&table, server, "message");
     }
     putchar('\n');
     print_table_end(&table);
+}
+
+static void print_backup_servers(json_t *servers)
+{
+    static const char *const words[] = {"BACKUP SERVER", "OF", "TASKS"};
+    struct print_table table;
+    size_t i, k, n = 0;
+    json_t *server, *one;
+    json_array_foreach(servers, i, server) n += json_array_size(json_object_get(server, "backup_servers"));
+    if (!n)
+        return;
+    print_table_init(&table, 3);
+    heading(&table, words);
+    json_array_foreach(servers, i, server)
+    {
+        json_t *all = json_object_get(server, "backup_servers");
+        json_array_foreach(all, k, one)
+        {
+            cell_text(&table, one, "backup_server");
+            cell_text(&table, server, "server");
+            cell_limit(&table, one, "tasks");
+        }
+    }
+    putchar('\n');
+    print_table_end(&table);
+}
+
+/* Since when a server does not answer, and when it is tried again. */
+static void print_unreachable(json_t *servers)
+{
+    size_t i;
+    json_t *server;
+    json_array_foreach(servers, i, server)
+    {
+        _cleanup_(buf_done) struct buf name = BUF_INIT(CELL_BYTES), text = BUF_INIT(CELL_BYTES);
+        json_t *unreachable = json_object_get(server, "unreachable");
+        if (!json_is_object(unreachable))
+            continue;
+        print_text(&name, server, "server", "-");
+        print_time(&text, unreachable, "since", "-");
+        buf_add_str(&text, ", tried again ");
+        print_time(&text, unreachable, "next_probe", "now");
+        printf("%s does not answer since %s\n", buf_str(&name), buf_str(&text));
+    }
 }
 
 int command_status(struct ctl *ctl)
@@ -96,6 +146,8 @@ int command_status(struct ctl *ctl)
                print_number(runs, "running"), print_number(runs, "max"), print_number(runs, "queued"),
                print_number(runs, "paused"));
         print_servers(json_object_get(status, "servers"));
+        print_backup_servers(json_object_get(status, "servers"));
+        print_unreachable(json_object_get(status, "servers"));
     }
     json_decref(status);
     return r;

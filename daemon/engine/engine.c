@@ -382,8 +382,10 @@ struct server_status engine_server_status(const struct engine *engine, const cha
     struct server_status status = {.trouble = s->trouble,
                                    .since_ms = s->unreachable_ms,
                                    .message = s->message ? s->message : "",
+                                   .probe_ms = s->probe_ms,
                                    .in_flight = s->in_flight,
                                    .limit = limit_now(&s->limit),
+                                   .in_flight_max = s->limit.max,
                                    .session = s->session.state};
     for (size_t i = 0; i < s->n_backup_servers; i++)
         status.tasks += s->backup_servers[i].unfinished;

@@ -142,13 +142,23 @@ enum server_trouble {
 struct server_status {
     enum server_trouble trouble;
     uint64_t since_ms;   /* SERVER_UNREACHABLE: monotonic */
+    uint64_t probe_ms;   /* it is not tried again before: monotonic; 0: at any time */
     const char *message; /* what was seen last, for people; borrowed until the next turn */
-    unsigned in_flight, limit;
-    unsigned tasks; /* unfinished ones, of all its backup servers */
+    unsigned in_flight, limit, in_flight_max; /* limit: what it bears at present */
+    unsigned tasks;                           /* unfinished ones, of all its backup servers */
     enum session_state session;
 };
 
 struct server_status engine_server_status(const struct engine *engine, const char *name);
+
+struct backup_server_status {
+    const char *id, *name;      /* borrowed for the life of the server */
+    unsigned tasks, bound, max; /* unfinished ones; bound: as many as it bears at present */
+};
+
+/* Of each backup server that a run has met since the daemon began: false when `index` is beyond the last. */
+bool engine_backup_server_status(const struct engine *engine, const char *server, size_t index,
+                                 struct backup_server_status *ret);
 
 struct run_status {
     enum run_state state; /* as stored; of a run that is over: how it ended */

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/fault.h"
 #include "engine/http.h"
+#include "model/crowd.h"
 #include "model/item.h"
 #include "model/limit.h"
 #include "model/plan.h"
@@ -226,6 +227,7 @@ struct run {
 struct backup_server {
     const char *id, *name;
     unsigned unfinished; /* tasks: SUBMITTING and RUNNING items */
+    struct crowd crowd;  /* how many there may be */
     struct progress progress;
     /* doubt */
     uint64_t shown_ms;    /* the job list last showed a clone in doubt */

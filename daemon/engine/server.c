@@ -33,6 +33,7 @@ uint32_t server_backup_server(struct server *server, const char *id, const char 
                                     .name = arena_intern(server->arena, name)};
     if (!all[n].id || !all[n].name || table_put(&server->backup_server_ids, all[n].id, (uint32_t)n) < 0)
         return NO_SLOT;
+    crowd_init(&all[n].crowd, server->settings->tasks_max);
     return (uint32_t)server->n_backup_servers++;
 }
 

@@ -58,12 +58,29 @@ int engine_set_server(struct engine *engine, const struct server_settings *setti
     if (settings->in_flight_max != server->settings->in_flight_max ||
         settings->in_flight_initial != server->settings->in_flight_initial)
         limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
+    for (size_t i = 0; i < server->n_backup_servers; i++)
+        crowd_set_max(&server->backup_servers[i].crowd, settings->tasks_max);
     server->settings = settings;
     session_renewed(&server->session);
     if (server->trouble == SERVER_CREDENTIALS)
         server->trouble = SERVER_FINE;
     engine_wake(engine);
     return 0;
+}
+
+bool engine_backup_server_status(const struct engine *engine, const char *server, size_t index,
+                                 struct backup_server_status *ret)
+{
+    const struct server *s = engine_find_server(engine, server);
+    if (!s || index >= s->n_backup_servers)
+        return false;
+    const struct backup_server *bs = &s->backup_servers[index];
+    *ret = (struct backup_server_status){.id = bs->id,
+                                         .name = bs->name,
+                                         .tasks = bs->unfinished,
+                                         .bound = crowd_now(&bs->crowd),
+                                         .max = bs->crowd.max};
+    return true;
 }
 
 int engine_remove_server(struct engine *engine, const char *name)

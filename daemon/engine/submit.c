@@ -32,7 +32,8 @@ static bool source_may_submit(const struct server *server, const struct source *
     const struct server_settings *settings = server->settings;
     if (settings->in_flight_per_source && source_busy(server, source) >= settings->in_flight_per_source)
         return false;
-    return server->backup_servers[source->server].unfinished < settings->tasks_max;
+    const struct backup_server *bs = &server->backup_servers[source->server];
+    return bs->unfinished < crowd_now(&bs->crowd);
 }
 
 /* Gives one slot to the run's next source in turn; false when none may. */
@@ -236,6 +237,10 @@ void submit_reply(struct exchange *e)
         log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else",
                     e->run->id, e->number, exchange_text(e, e->arena));
     engine_emit(server->engine, e->run, e->number, &event);
-    if (event.kind == ITEM_EVENT_ACCEPTED)
+    if (event.kind == ITEM_EVENT_ACCEPTED) {
+        struct source *source = &e->run->sources[e->run->slots[e->number].source];
+        struct backup_server *bs = &server->backup_servers[source->server];
+        crowd_accepted(&bs->crowd, server->engine->now.mono_ms, bs->unfinished);
         watch_owner(server, event.task_id, e->run, e->number);
+    }
 }

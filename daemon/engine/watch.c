@@ -101,8 +101,9 @@ static void task_took(struct server *server, const struct run *run, uint32_t slo
 {
     uint64_t now = server->engine->now.mono_ms, took = now - item->since_ms;
     server->task_ms = server->task_ms ? (server->task_ms * 7 + took) / 8 : took;
-    uint32_t bs = run->sources[run->slots[slot].source].server;
-    progress_ended(&server->backup_servers[bs].progress, item->since_ms, now);
+    struct backup_server *bs = &server->backup_servers[run->sources[run->slots[slot].source].server];
+    progress_ended(&bs->progress, item->since_ms, now);
+    crowd_ended(&bs->crowd, item->since_ms, server->listed_ms, now, bs->unfinished);
 }
 
 static bool task_decides(struct server *server, struct run *run, uint32_t slot, const struct seen_task *task)

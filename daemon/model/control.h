@@ -28,13 +28,22 @@ struct control_run {
     struct control_counts counts;
 };
 
+struct control_backup_server {
+    const char *name;
+    unsigned tasks, tasks_limit, tasks_max; /* unfinished ones; limit: as many as it bears at present */
+};
+
 struct control_server {
     const char *name, *url;
     const char *state;   /* "fine", "unreachable", "tls", "credentials", "wrong" */
     const char *session; /* "closed", "opening", "open", "refused" */
     const char *message; /* what was seen last when it is not fine, or NULL */
-    unsigned in_flight, in_flight_limit;
-    unsigned tasks, tasks_max; /* unfinished ones */
+    int64_t unreachable_ms,
+        probe_ms; /* since when it does not answer, when it is tried next; 0: it answers, now */
+    unsigned in_flight, in_flight_limit, in_flight_max; /* limit: as many as it bears at present */
+    unsigned tasks, tasks_max; /* unfinished ones of all its backup servers; at most of each */
+    const struct control_backup_server *backup_servers; /* those that runs have met */
+    size_t n_backup_servers;
 };
 
 struct control_status {

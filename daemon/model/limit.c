@@ -9,7 +9,7 @@
 #define TROUBLE_MS 10000
 #define CAREFUL 50
 #define CARE_MS 30000 /* after the last trouble; then it may have been one that is over */
-#define LEARN_PART 8 /* of the difference to the present, per round */
+#define LEARN_PART 8  /* of the difference to the present, per round */
 
 void limit_init(struct limit *limit, unsigned initial, unsigned max)
 {

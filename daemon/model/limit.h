@@ -36,8 +36,8 @@ void limit_init(struct limit *limit, unsigned initial, unsigned max);
 /* The present limit, from 1 to max. */
 unsigned limit_now(const struct limit *limit);
 
-/* A good answer came to a request that was sent at `sent_ms`, while so many were in flight. A limit that is not
- * used does not grow. */
+/* A good answer came to a request that was sent at `sent_ms`, while so many were in flight. A limit that is
+ * not used does not grow. */
 void limit_good(struct limit *limit, uint64_t sent_ms, uint64_t now_ms, unsigned in_flight);
 
 /* 429, 500, 503 or a time-out of a request that was sent at `sent_ms`: halves, unless it was sent before the

@@ -63,8 +63,10 @@ class Ctl(unittest.TestCase):
         self.start(10)
         code, out, err = self.ctl("status")
         self.assertEqual((code, err), (0, ""))
-        self.assertRegex(out, r"(?m)^prod +fine +open +3/8 +5/200 +https://em\.example\.com:9398 +-$")
+        self.assertRegex(out, r"(?m)^prod +fine +open +3/8 of 64 +https://em\.example\.com:9398 +-$")
         self.assertIn(r"no route\x1b[2J to host", out)
+        self.assertRegex(out, r"(?m)^vbr01 +prod +5/40 of 200$")
+        self.assertRegex(out, r"(?m)^lab does not answer since 2026-11-23 \d\d:00:00, tried again 2026-11-23 \d\d:00:30$")
         self.assertEqual(json.loads(self.ctl("--json", "status")[1])["servers"][0]["server"], "prod")
 
     def test_list_and_show(self):

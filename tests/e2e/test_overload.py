@@ -4,7 +4,8 @@ import os
 import time
 import unittest
 
-from harness import BenchCase
+from daemon import ServiceCase
+from harness import BenchCase, backups
 
 class Load:
     """What a server has done since another moment."""
@@ -72,6 +73,43 @@ class Overload(BenchCase):
                 with self.subTest(places=places, service_ms=service_ms):
                     if places * 1000 / service_ms <= 200:  # more is a matter of the processor here
                         self.hold(places, service_ms, (0.75, 1, 1.25, 1.5, 2, 3), 4, 4)
+
+
+class Tasks(ServiceCase):
+    """Unfinished tasks, and what `status` says of them."""
+
+    def backup_servers(self, daemon):
+        return {one["backup_server"]: one["tasks"] for one in daemon.good("GET", "/v1/status")["servers"][0]["backup_servers"]}
+
+    def run_clones(self, count, tasks_max, **behaviour):
+        """The bounds that `status` shows while so many clones are made, and the result."""
+        bench = self.service()
+        bench.settings(tasks={"max": tasks_max}, in_flight={"initial": 20, "max": 20})
+        bench.sim.behave(collect_lag_ms=0, **behaviour)
+        daemon = bench.up()
+        self.assertEqual(self.backup_servers(daemon), {})
+        run = daemon.submit(backups(count)[0])
+        bounds = set()
+        while not daemon.show(run)["finished"]:
+            for tasks in self.backup_servers(daemon).values():
+                self.assertLessEqual(tasks["now"], tasks_max)
+                self.assertEqual(tasks["max"], tasks_max)
+                bounds.add(tasks["limit"])
+            time.sleep(0.05)
+        self.assert_result(daemon.result(run), count, succeeded=count)
+        self.assertEqual(set(self.backup_servers(daemon)), {"vbr01"})
+        self.assertEqual(daemon.stop(), 0)
+        return bounds, bench.sim.truth()
+
+    def test_fewer_where_they_wait_for_each_other(self):
+        bounds, _ = self.run_clones(220, 60, task_ms=250, task_places=4, task_crowd=1000)
+        self.assertIn(60, bounds)
+        self.assertLessEqual(min(bounds), 30, bounds)
+
+    def test_all_where_they_run_side_by_side(self):
+        bounds, truth = self.run_clones(300, 300, task_ms=4000)
+        self.assertEqual(bounds, {300})
+        self.assertGreater(truth["tasks_unfinished_max"], 100)
 
 
 if __name__ == "__main__":

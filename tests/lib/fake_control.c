@@ -121,20 +121,27 @@ static struct fake_run *find(struct fake *fake, struct control_request *request,
 static void op_status(struct control_request *request, void *data)
 {
     struct fake *fake = data;
+    static const struct control_backup_server backup_servers[] = {{"vbr01", 5, 40, 200}};
     const struct control_server servers[] = {{.name = "prod",
                                               .url = "https://em.example.com:9398",
                                               .state = "fine",
                                               .session = "open",
                                               .in_flight = 3,
                                               .in_flight_limit = 8,
+                                              .in_flight_max = 64,
                                               .tasks = 5,
+                                              .backup_servers = backup_servers,
+                                              .n_backup_servers = 1,
                                               .tasks_max = 200},
                                              {.name = "lab",
                                               .url = "https://lab.example.com:9398",
                                               .state = "unreachable",
                                               .session = "closed",
                                               .message = "no route\033[2J to host",
+                                              .unreachable_ms = 1795442400000,
+                                              .probe_ms = 1795442430000,
                                               .in_flight_limit = 8,
+                                              .in_flight_max = 64,
                                               .tasks_max = 200}};
     const struct control_status status = {.version = JOBCLONE_VERSION,
                                           .started_ms = wall_ms(),

@@ -1,5 +1,5 @@
-/* A server that can be overloaded: the engine makes nearly as many clones as with the best fixed limit of
- * requests in flight, and is hardly ever refused. */
+/* Servers that can be overloaded: the engine makes nearly as many clones as with the best fixed limit of
+ * requests in flight and of unfinished tasks, and is hardly ever refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,7 +83,8 @@ static void test_40_places(void **state)
     hold(40, 400, 4, 7);
 }
 
-/* 20 seconds of trouble at 20 places, and then the way back: half a minute with care, then one more a round. */
+/* 20 seconds of trouble at 20 places, and then the way back: half a minute with care, then one more a round.
+ */
 static void test_recovers(void **state)
 {
     (void)state;
@@ -104,6 +105,73 @@ static void test_recovers(void **state)
     scene_free(world);
 }
 
+/* ---- tasks ---- */
+
+static struct world *tasked(unsigned task_places, unsigned tasks_max)
+{
+    struct world *world = scene_quiet(ITEMS);
+    struct em *em = &world->ems[0];
+    em->wire_ms = 20;
+    em->task_places = task_places;
+    em->clone_max_ms = task_places ? 1800 : 1000; /* from 200 ms on */
+    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+    em->settings.tasks_max = tasks_max;
+    em->settings.poll_interval_ms = 100;
+    scene_begin(world);
+    return world;
+}
+
+static unsigned bound_of(const struct world *world)
+{
+    struct backup_server_status status;
+    assert_true(engine_backup_server_status(world->engine, world->ems[0].name, 0, &status));
+    return status.bound;
+}
+
+/* How long 200 clones take after the first 900. */
+static uint64_t last_clones_ms(struct world *world, unsigned *ret_bound)
+{
+    while (world->clones < 900 && !world->failure[0])
+        scene_step(world);
+    uint64_t from = world->now_ms;
+    while (world->clones < 1100 && !world->failure[0])
+        scene_step(world);
+    *ret_bound = bound_of(world);
+    uint64_t took = world->now_ms - from;
+    assert_string_equal(world->failure, "");
+    scene_free(world);
+    return took;
+}
+
+/* Each backup server clones 5 at once, and more than 10 slow each other. */
+static void test_tasks_in_a_crowd(void **state)
+{
+    (void)state;
+    unsigned bound, same;
+    uint64_t best = last_clones_ms(tasked(5, 10), &same), found = last_clones_ms(tasked(5, 60), &bound);
+    print_message("200 clones in %u ms under a bound of %u; at best %u ms\n", (unsigned)found, bound,
+                  (unsigned)best);
+    assert_true(found * 9 <= best * 10);
+    assert_in_range(bound, 4, 15);
+}
+
+/* All at once where they run side by side: what is allowed is used. */
+static void test_tasks_side_by_side(void **state)
+{
+    (void)state;
+    struct world *world = tasked(0, ITEMS);
+    unsigned low = UINT32_MAX;
+    for (int i = 0; i < 2000000 && world->clones < ITEMS && !world->failure[0]; i++) {
+        struct backup_server_status status;
+        scene_step(world);
+        if (engine_backup_server_status(world->engine, world->ems[0].name, 0, &status))
+            low = status.bound < low ? status.bound : low;
+    }
+    assert_true(scene_run(world));
+    assert_int_equal(low, ITEMS);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -112,10 +180,9 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_2_places),
-        cmocka_unit_test(test_8_places),
-        cmocka_unit_test(test_40_places),
-        cmocka_unit_test(test_recovers),
+        cmocka_unit_test(test_2_places),         cmocka_unit_test(test_8_places),
+        cmocka_unit_test(test_40_places),        cmocka_unit_test(test_recovers),
+        cmocka_unit_test(test_tasks_in_a_crowd), cmocka_unit_test(test_tasks_side_by_side),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);

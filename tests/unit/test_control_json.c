@@ -61,6 +61,7 @@ static void the_status_is_written(void **state)
 {
     (void)state;
     _cleanup_(buf_done) struct buf out = BUF_INIT(4096);
+    const struct control_backup_server backup_servers[] = {{"vbr01", 3, 40, 200}, {"vbr\n2", 0, 200, 200}};
     const struct control_server server = {.name = "prod",
                                           .url = "https://em:9398",
                                           .state = "unreachable",
@@ -68,6 +69,11 @@ static void the_status_is_written(void **state)
                                           .message = "no \"route\"",
                                           .in_flight = 1,
                                           .in_flight_limit = 8,
+                                          .in_flight_max = 64,
+                                          .unreachable_ms = 1795442400000,
+                                          .probe_ms = 1795442430000,
+                                          .backup_servers = backup_servers,
+                                          .n_backup_servers = 2,
                                           .tasks = 3,
                                           .tasks_max = 200};
     const struct control_status status = {.version = "1.0",
@@ -82,13 +88,18 @@ static void the_status_is_written(void **state)
                                           .servers = &server,
                                           .n_servers = 1};
     assert_int_equal(control_json_status(&out, &status), 0);
-    is_text(&out, "{\"version\":\"1.0\",\"started\":\"2026-11-23T14:00:00Z\",\"reloaded\":null,"
-                  "\"state_directory\":\"/s\",\"spool_directory\":null,\"trouble\":null,"
-                  "\"runs\":{\"running\":1,\"queued\":2,\"paused\":3,\"max\":4},"
-                  "\"limits\":{\"plan_bytes\":5,\"plan_items\":6},\"servers\":[{\"server\":\"prod\","
-                  "\"url\":\"https://em:9398\",\"state\":\"unreachable\",\"session\":\"closed\","
-                  "\"message\":\"no \\\"route\\\"\",\"in_flight\":{\"now\":1,\"limit\":8},"
-                  "\"tasks\":{\"now\":3,\"max\":200}}]}");
+    is_text(
+        &out,
+        "{\"version\":\"1.0\",\"started\":\"2026-11-23T14:00:00Z\",\"reloaded\":null,"
+        "\"state_directory\":\"/s\",\"spool_directory\":null,\"trouble\":null,"
+        "\"runs\":{\"running\":1,\"queued\":2,\"paused\":3,\"max\":4},"
+        "\"limits\":{\"plan_bytes\":5,\"plan_items\":6},\"servers\":[{\"server\":\"prod\","
+        "\"url\":\"https://em:9398\",\"state\":\"unreachable\",\"session\":\"closed\","
+        "\"message\":\"no \\\"route\\\"\",\"unreachable\":{\"since\":\"2026-11-23T14:00:00Z\","
+        "\"next_probe\":\"2026-11-23T14:00:30Z\"},"
+        "\"in_flight\":{\"now\":1,\"limit\":8,\"max\":64},\"tasks\":{\"now\":3,\"max\":200},"
+        "\"backup_servers\":[{\"backup_server\":\"vbr01\",\"tasks\":{\"now\":3,\"limit\":40,"
+        "\"max\":200}},{\"backup_server\":\"vbr\\n2\",\"tasks\":{\"now\":0,\"limit\":200,\"max\":200}}]}]}");
 }
 
 static void schedules_and_failures_are_written(void **state)
