@@ -83,7 +83,7 @@ static void start_judge(struct limit *limit)
 {
     struct limit_start *start = &limit->start;
     uint64_t mean_us = start->sum_us / start->answers;
-    start->over = start->base_us && mean_us > start->base_us + start->base_us / 2 + LATENCY_SPARE_US / 4;
+    start->over = start->base_us && mean_us > start->base_us + start->base_us * 2 / 5 + LATENCY_SPARE_US / 4;
     if (start->over) {
         limit->best_us = start->base_us;
         limit->latency_us = mean_us;

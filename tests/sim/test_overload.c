@@ -12,8 +12,9 @@
 
 #define ITEMS 1200
 
+/* Work: clones, and finished tasks tidied up; once there are 500 of these they take turns. */
 struct outcome {
-    unsigned clones, requests, refused, limit;
+    unsigned work, requests, refused, limit;
 };
 
 static struct world *loaded(unsigned places, uint64_t service_ms, unsigned initial, unsigned max)
@@ -36,9 +37,9 @@ static struct outcome measure(struct world *world, unsigned skip_s, unsigned for
     const struct em *em = &world->ems[0];
     scene_begin(world);
     scene_until(world, world->now_ms + skip_s * 1000);
-    struct outcome o = {world->clones, world->requests, em->refused_by_load, 0};
+    struct outcome o = {world->clones + world->asked[REQUEST_TIDY], world->requests, em->refused_by_load, 0};
     scene_until(world, world->now_ms + for_s * 1000);
-    o = (struct outcome){world->clones - o.clones, world->requests - o.requests,
+    o = (struct outcome){world->clones + world->asked[REQUEST_TIDY] - o.work, world->requests - o.requests,
                          em->refused_by_load - o.refused,
                          engine_server_status(world->engine, em->name).limit};
     assert_string_equal(world->failure, "");
@@ -53,15 +54,15 @@ static void hold(unsigned places, uint64_t service_ms, unsigned skip_s, unsigned
     unsigned best = 0, best_limit = 0;
     for (unsigned fixed = places; fixed <= places * 3; fixed += (places + 3) / 4) {
         struct outcome other = measure(loaded(places, service_ms, fixed, fixed), skip_s, for_s);
-        if (other.clones > best) {
-            best = other.clones;
+        if (other.work > best) {
+            best = other.work;
             best_limit = fixed;
         }
     }
-    print_message("%u places: %u clones in %u s under a limit of %u, %u of %u requests refused; "
+    print_message("%u places: work of %u in %u s under a limit of %u, %u of %u requests refused; "
                   "at best %u, under %u\n",
-                  places, o.clones, for_s, o.limit, o.refused, o.requests, best, best_limit);
-    assert_true(o.clones * 10 >= best * 9);
+                  places, o.work, for_s, o.limit, o.refused, o.requests, best, best_limit);
+    assert_true(o.work * 10 >= best * 9);
     assert_true(o.refused * 100 < o.requests);
 }
 
@@ -80,7 +81,7 @@ static void test_8_places(void **state)
 static void test_40_places(void **state)
 {
     (void)state;
-    hold(40, 400, 4, 7);
+    hold(40, 400, 6, 6);
 }
 
 /* 20 seconds of trouble at 20 places, and then the way back: half a minute with care, then one more a round.
