@@ -510,7 +510,7 @@ void bind_items(struct run *run)
 {
     if (!bind_ready(run) || !bind_begin(run))
         return;
-    for (uint32_t n = 0; n < run->engine->config.bind_at_once && run->bound < run->n; n++, run->bound++)
+    for (uint32_t n = 0; n < run->engine->config.items_at_once && run->bound < run->n; n++, run->bound++)
         if (bind_wanted(&run->slots[run->bound]))
             bind_item(run, run->bound);
     run->bindings = run->server->bindings;

@@ -8,15 +8,15 @@
 #include "engine/parts.h"
 
 #define STORE_RETRY_MS 1000
-#define BIND_AT_ONCE 4096
+#define ITEMS_AT_ONCE 4096
 
 struct engine *engine_new(const struct engine_config *config)
 {
     struct engine *engine = calloc(1, sizeof(*engine));
     if (engine) {
         engine->config = *config;
-        if (!engine->config.bind_at_once)
-            engine->config.bind_at_once = BIND_AT_ONCE;
+        if (!engine->config.items_at_once)
+            engine->config.items_at_once = ITEMS_AT_ONCE;
         engine->rng.state = config->seed;
     }
     return engine;

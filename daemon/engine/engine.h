@@ -25,7 +25,7 @@ struct window;
 struct engine_config {
     struct store *store;
     uint64_t seed;
-    unsigned bind_at_once; /* items whose names are judged in one turn; 0: as many as hold up nobody */
+    unsigned items_at_once; /* that are judged, or given up, in one turn; 0: as many as hold up nobody */
     /* Called when something waits for a turn (an answer, a commit): call
      * engine_advance soon, not from inside the callback. */
     void (*on_wake)(void *data);

@@ -198,6 +198,7 @@ struct run {
     uint32_t turn;           /* source that is asked first for a slot */
     unsigned failures;
     enum item_error no_more; /* why nothing more is sent; ITEM_OK: go on */
+    uint32_t given_up;       /* the slot that is looked at next, then */
     /* resolving */
     struct want *jobs, *repositories;
     size_t n_jobs, n_repositories;

@@ -238,14 +238,22 @@ static const char *no_more_text(enum item_error why)
     return "the run was cancelled before it was started";
 }
 
-/* Nothing more is sent: what has not left is cancelled, or failed when the time is over. */
+/* Nothing more is sent: what has not left is cancelled, or failed when the time is over; some in each turn,
+ * so that 200,000 of them hold up neither the loop nor what other runs have to store. */
 void run_end_early(struct run *run, enum item_error why)
 {
     struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = why};
     run->no_more = why;
     cancel.message = arena_intern(run->plan->arena, no_more_text(why));
-    for (uint32_t i = 0; i < run->n; i++)
-        engine_emit(run->engine, run, i, &cancel);
+    unsigned left = run->engine->config.items_at_once;
+    for (size_t looked = 0; looked < run->n && left && run->count[ITEM_QUEUED]; looked++) {
+        run->given_up = run->given_up < run->n ? run->given_up : 0;
+        uint32_t slot = run->given_up++;
+        if (slot_decided(run->engine, &run->slots[slot])->state != ITEM_QUEUED)
+            continue;
+        engine_emit(run->engine, run, slot, &cancel);
+        left--;
+    }
 }
 
 static void run_check_limits(struct run *run)

@@ -162,7 +162,7 @@ void daemon_start(struct world *world)
 {
     struct engine_config config = {.store = &world->store,
                                    .seed = rng_next(&world->rng),
-                                   .bind_at_once = (unsigned)(world->seed % 4),
+                                   .items_at_once = world->items_at_once,
                                    .on_wake = on_wake,
                                    .on_transition = on_transition,
                                    .on_run = on_run,

@@ -289,6 +289,7 @@ static void describe(struct world *world, const struct em *em)
 struct world *scene_seed(uint64_t seed, bool json, bool verbose)
 {
     struct world *world = scene_new(seed);
+    world->items_at_once = (unsigned)(seed % 4);
     world->json = json;
     world->verbose = verbose;
     world_say(world, "seed %llu", (unsigned long long)seed);

@@ -167,6 +167,7 @@ struct sim_seen {
 
 struct world {
     uint64_t seed, now_ms, order, tick_ms;
+    unsigned items_at_once; /* of the engine */
     struct rng rng;
     struct sim_event *events;
     size_t n_events, size_events;
