@@ -289,7 +289,8 @@ struct server {
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
     /* trouble */
     uint64_t unreachable_ms, probe_ms;
-    uint64_t back_ms; /* end of the last outage that was worth the name */
+    uint64_t failed_ms; /* the last failure that counted */
+    uint64_t back_ms;   /* end of the last outage that was worth the name */
     unsigned probes;
     enum server_trouble trouble;
     char *message;

@@ -409,8 +409,8 @@ uint64_t resolve_due(const struct run *run)
 {
     const struct server *server = run->server;
     if (run->phase > PHASE_SOURCES || run->resolve_again || !run->hours.state.open ||
-        server->session.state != SESSION_OPEN || !server_room(server) || run->engine->stopping ||
-        run->state == RUN_PAUSED)
+        server->session.state != SESSION_OPEN || server->unreachable_ms || !server_room(server) ||
+        run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
     if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : !resolve_unasked(run))
         return INSTANT_NEVER;

@@ -45,10 +45,15 @@ static void server_say(struct server *server, const struct exchange *e)
     server->message = strdup(exchange_text(e, e->arena));
 }
 
+/* All requests that were under way when it went tell the same: one failure. */
 static void server_fail(struct server *server, const struct exchange *e)
 {
     uint64_t now = server->engine->now.mono_ms;
+    bool known = server->unreachable_ms && e->started_ms <= server->failed_ms;
     server_say(server, e);
+    if (known)
+        return;
+    server->failed_ms = now;
     if (!server->unreachable_ms) {
         server->unreachable_ms = now ? now : 1;
         server->probes = 0;
@@ -110,7 +115,7 @@ static void server_note(struct server *server, const struct exchange *e,
 bool server_ready(const struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
-    return server->session.state == SESSION_OPEN && !server->engine->closing &&
+    return server->session.state == SESSION_OPEN && !server->engine->closing && !server->unreachable_ms &&
            now >= server->busy_until_ms && now >= server->probe_ms;
 }
 
@@ -242,11 +247,16 @@ static void server_logon(struct server *server)
         session_opening(&server->session);
 }
 
+/* A sign of life; of those after trouble every other one asks for something else, should that one resource be
+ * the trouble. */
 static void server_keep_alive(struct server *server)
 {
     struct exchange *e = exchange_new(server, EXCHANGE_KEEPALIVE, HTTP_GET);
-    if (e && buf_add_str(&e->path, "/api/logonSessions") == 0)
-        exchange_start(e);
+    bool other = server->unreachable_ms && server->probes % 2 == 0;
+    if (!e)
+        return;
+    buf_add_str(&e->path, other ? "/api/backupServers" : "/api/logonSessions");
+    exchange_start(e);
 }
 
 static void server_log_off(struct server *server)
@@ -367,7 +377,7 @@ static void server_give_back(struct server *server)
     watch_forget(server);
 }
 
-/* After trouble one harmless request tries whether the server is back. */
+/* After trouble one harmless request tries whether the server is back; nothing else leaves until it is. */
 static void server_probe(struct server *server)
 {
     if (server->session.state == SESSION_OPEN && server->unreachable_ms && server->in_flight == 0 &&
@@ -407,12 +417,13 @@ uint64_t server_due(const struct server *server)
     uint64_t due = INSTANT_NEVER;
     if (server->session.state == SESSION_CLOSED && server_has_work(server))
         due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
-    if (server->session.state == SESSION_OPEN && server_room(server)) { /* else an answer comes first */
+    if (server->session.state == SESSION_OPEN && server->unreachable_ms) { /* nothing but probes */
+        due = server->in_flight == 0 ? server->probe_ms : INSTANT_NEVER;
+    } else if (server->session.state == SESSION_OPEN &&
+               server_room(server)) { /* else an answer comes first */
         due = min_u64(watch_due(server), doubt_due(server));
         if (due < gate)
             due = gate;
-        if (server->unreachable_ms && server->in_flight == 0)
-            due = min_u64(due, server->probe_ms);
     }
     return min_u64(due, min_u64(server_keepalive_due(server), server_idle_due(server)));
 }

@@ -137,7 +137,8 @@ void submit_send(struct run *run, uint32_t slot)
     struct server *server = run->server;
     struct exchange *e = NULL;
     enum clone_form form = submit_form(server, &run->slots[slot].item);
-    if (!server->engine->closing && server->session.state == SESSION_OPEN && run->hours.state.open)
+    if (!server->engine->closing && server->session.state == SESSION_OPEN && !server->unreachable_ms &&
+        run->hours.state.open)
         e = exchange_new_as(server, EXCHANGE_SUBMIT, HTTP_POST,
                             form == CLONE_FORM_JSON ? &api_json : server->format);
     if (e)

@@ -73,6 +73,8 @@ static enum sim_request request_kind(enum http_method method, const char *path)
         return REQUEST_CLONE;
     if (strstr(path, "action=collect"))
         return REQUEST_COLLECT;
+    if (method == HTTP_GET && strcmp(path, "/api/backupServers") == 0)
+        return REQUEST_KEEPALIVE;
     if (strcmp(path, "/api/tasks") == 0)
         return REQUEST_TASKS;
     if (strncmp(path, "/api/tasks/", 11) == 0)
@@ -495,6 +497,9 @@ static void start_checks(struct flight *f)
     em->polls_in_flight += f->kind == REQUEST_TASKS;
     if (f->kind == REQUEST_CLONE)
         start_clone(f);
+    if (engine_server_status(world->engine, em->name).since_ms && f->kind != REQUEST_LOGON &&
+        f->kind != REQUEST_LOGOFF && f->kind != REQUEST_KEEPALIVE)
+        world_fail(world, "%s: something but a probe leaves though the server is away", em->name);
     if (em->logons_in_flight > 1)
         world_fail(world, "%s: two logons at once", em->name);
     if (f->kind == REQUEST_LOGON && em->known_session && !em->knows_loss)
