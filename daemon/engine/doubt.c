@@ -13,6 +13,7 @@
 #define COLLECT_GAP_MS 30000
 #define COLLECT_REFUSALS_MAX 3
 #define VERIFY_MIN 1000
+#define SHARE 32 /* this part of the requests in flight is for a sweep while clones wait for a place */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -252,21 +253,38 @@ static void doubt_wish_of(struct run *run, uint32_t slot, struct doubt_wish *wis
         wish->due_ms = min_u64(wish->due_ms, max_u64(base + settle, now + min_u64(settle / 16 + 20, 1000)));
 }
 
-/* Enough has succeeded since the last sweep to look at it (design note 5). A share of
- * the list too, or reading it again and again would cost more than the clones. */
+/* Enough has succeeded since the last sweep to look at it (design note 5). A share of what that one had to
+ * read too: where new jobs are not among the last ones, reading the whole list again and again would cost
+ * more than the clones. */
 static bool doubt_verifies(const struct server *server)
 {
-    return server->unverified >= VERIFY_MIN && server->unverified >= server->sweep.jobs / 2;
+    size_t unverified = sweep_unverified(server);
+    return unverified >= VERIFY_MIN && unverified >= server->sweep.jobs / 2;
+}
+
+/* Is this run's closing look due? */
+static bool doubt_closes_run(const struct server *server, const struct run *run)
+{
+    return run->server == server && run->phase == PHASE_CLOSING && run->unverified &&
+           server->engine->now.mono_ms >= run->closing_ms && run->closing_sweeps < CLOSING_SWEEPS_MAX;
 }
 
 static bool doubt_closes(const struct server *server)
 {
-    uint64_t now = server->engine->now.mono_ms;
-    for (struct run *run = server->engine->runs; run; run = run->next)
-        if (run->server == server && run->phase == PHASE_CLOSING && now >= run->closing_ms &&
-            run->closing_sweeps < CLOSING_SWEEPS_MAX)
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        if (doubt_closes_run(server, run))
             return true;
     return false;
+}
+
+/* A look that verifies need not read all, unless it may find something else: what is in doubt, or a clone
+ * whose task was given up. */
+static enum sweep_kind doubt_kind(const struct server *server)
+{
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        if (doubt_closes_run(server, run) && run->count[ITEM_FAILED])
+            return SWEEP_FIND;
+    return server->in_doubt ? SWEEP_FIND : SWEEP_VERIFY;
 }
 
 void doubt_act(struct server *server)
@@ -283,10 +301,12 @@ void doubt_act(struct server *server)
         server->doubt_ms = max_u64(min_u64(wish.due_ms, server->sweep.due_ms), now + 20);
     }
     if (!server->sweep.active) {
-        if (wish.sweep || doubt_closes(server) || doubt_verifies(server))
-            sweep_begin(server, wish.proof);
+        if (wish.sweep)
+            sweep_begin(server, wish.proof ? SWEEP_PROVE : SWEEP_FIND);
+        else if (doubt_closes(server) || doubt_verifies(server))
+            sweep_begin(server, doubt_kind(server));
         else if (server->in_doubt && now >= server->sweep.due_ms && !look_by_name(server))
-            sweep_begin(server, false);
+            sweep_begin(server, SWEEP_FIND);
     }
     sweep_act(server);
 }
@@ -301,7 +321,15 @@ uint64_t doubt_due(const struct server *server)
     if (server->in_doubt)
         due = min_u64(server->doubt_ms, server->sweep.due_ms);
     for (const struct run *run = server->engine->runs; run; run = run->next)
-        if (run->server == server && run->phase == PHASE_CLOSING && run->closing_sweeps < CLOSING_SWEEPS_MAX)
+        if (run->server == server && run->phase == PHASE_CLOSING && run->unverified &&
+            run->closing_sweeps < CLOSING_SWEEPS_MAX)
             due = min_u64(due, run->closing_ms);
     return due;
+}
+
+unsigned doubt_share(const struct server *server)
+{
+    if (sweep_wants(server))
+        return limit_now(&server->limit) / SHARE + 1;
+    return doubt_due(server) <= server->engine->now.mono_ms;
 }

@@ -101,9 +101,13 @@ void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const st
     bool changed;
     const struct item *from = slot_decided(engine, s);
     enum item_state state = from->state;
+    bool unverified = run_unverified(from);
     struct item next = item_step(from, event, &run->policy, engine->now, &engine->rng, &changed);
     if (!changed)
         return;
+    run->unverified += (size_t)run_unverified(&next) - (size_t)unverified;
+    if (run_unverified(&next) && !unverified)
+        sweep_succeeded(run->server, &next);
     if (run->mode == ENGINE_PREVIEW) { /* nothing of it is stored */
         slot_delist(run, slot);
         s->item = next;

@@ -30,6 +30,10 @@ static int grow(const struct exchange *e, void **array, size_t n, size_t *size, 
 static int on_task(const struct api_task *task, void *data)
 {
     struct exchange *e = data;
+    e->n_seen++;
+    if (e->kind == EXCHANGE_TASKS && e->serial == e->server->session.serial &&
+        !watch_lists(e->server, e->number, task))
+        return 0;
     int r = grow(e, (void **)&e->tasks, e->n_tasks, &e->size_tasks, sizeof(*e->tasks));
     if (r < 0)
         return r;
@@ -61,6 +65,7 @@ static bool entity_matters(const struct exchange *e, const struct api_entity *en
 static int on_entity(const struct api_entity *entity, void *data)
 {
     struct exchange *e = data;
+    e->n_seen++;
     if (!entity_matters(e, entity))
         return 0;
     int r = grow(e, (void **)&e->entities, e->n_entities, &e->size_entities, sizeof(*e->entities));

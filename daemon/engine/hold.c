@@ -13,6 +13,7 @@ static bool run_is_older(const struct run *run, const struct run *than)
     return strcmp(run->id, than->id) < 0;
 }
 
+/* What was made `settle` before the run read its names was in that list, however long ago that is now. */
 static enum hold hold_of_item(const struct run *run, const struct run *holder, uint32_t slot)
 {
     const struct slot *s = &holder->slots[slot];
@@ -28,7 +29,7 @@ static enum hold hold_of_item(const struct run *run, const struct run *holder, u
     case ITEM_IN_DOUBT:
         return HOLD_WAIT;
     case ITEM_SUCCEEDED:
-        return run->engine->now.wall_ms - item->finished_ms < (int64_t)settle ? HOLD_THERE : HOLD_FREE;
+        return run->read_ms < item->since_ms + settle ? HOLD_THERE : HOLD_FREE;
     case ITEM_UNKNOWN:
         return HOLD_DOUBT;
     case ITEM_FAILED:

@@ -52,7 +52,7 @@ static void look_orphan(struct exchange *e)
     if (item->state != ITEM_IN_DOUBT || strcmp(item->name, job->name) != 0)
         return; /* another name: a sweep decides */
     look_found(run, slot, job->id);
-    heap_push(&server->tidy, 0, place);
+    tidy_add(server, owner);
 }
 
 /* ---- the first clone of a kind ---- */
@@ -80,14 +80,13 @@ void look_reply(struct exchange *e)
         look_at_mark(e);
 }
 
-/* An item has succeeded: it waits for a sweep to verify it, and the first clone of each kind
+/* An item has succeeded: the first clone of each kind
  * and session is read back: is its mark kept? */
 void look_success(struct server *server, struct run *run, uint32_t slot)
 {
     const struct item *item = &run->slots[slot].item;
     const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
     char mark[ITEM_MARK_MAX];
-    server->unverified++;
     if (server->read_back[item->kind] || item->recovered || !id || !server_ready(server))
         return;
     struct exchange *e = exchange_new(server, EXCHANGE_LOOK, HTTP_GET);

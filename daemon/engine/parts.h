@@ -76,7 +76,7 @@ struct exchange {
     struct exchange *prev, *next; /* of the server, or of the inbox once it has ended */
     struct server *server;
     struct run *run; /* SUBMIT, TASK, NAMES, SOURCE */
-    uint32_t number; /* slot, source, page or backup server, by kind */
+    uint32_t number; /* slot, source, page, backup server or number of the list, by kind */
     enum exchange_kind kind;
     uint64_t started_ms;
     uint64_t serial;  /* session it belongs to */
@@ -93,6 +93,7 @@ struct exchange {
     size_t n_tasks, size_tasks;
     struct seen_entity *entities;
     size_t n_entities, size_entities;
+    size_t n_seen; /* tasks or entities that were there, kept or not */
     enum http_outcome outcome;
     int status;
     int64_t retry_after_ms;
@@ -197,6 +198,7 @@ struct run {
     unsigned unsent;         /* SUBMITTING items that could not be sent */
     uint32_t turn;           /* source that is asked first for a slot */
     unsigned failures;
+    size_t unverified;       /* SUCCEEDED, as decided, and not seen in the job list */
     enum item_error no_more; /* why nothing more is sent; ITEM_OK: go on */
     uint32_t given_up;       /* the slot that is looked at next, then */
     /* resolving */
@@ -211,6 +213,7 @@ struct run {
     size_t n_near_jobs, n_near_repositories;
     uint32_t bound;      /* slots below it have been bound since then */
     unsigned bindings;   /* as the server's, then */
+    uint64_t read_ms;    /* when the names began to be read */
     unsigned reading;    /* counts the readings of a list, each from its first page */
     unsigned pages;      /* in all, as the first page tells; 0: not known */
     uint8_t *page_state; /* enum page_state of each, from the first */
@@ -246,12 +249,17 @@ struct found {
     unsigned exact, other;
 };
 
+enum sweep_kind { SWEEP_VERIFY, SWEEP_FIND, SWEEP_PROVE };
+
 struct sweep {
     bool active;
     unsigned asking; /* pages under way, also those of a sweep that was given up */
     uint64_t started_ms, due_ms;
     unsigned pages; /* of this pass, as far as is known; 0: not even the first is read */
-    unsigned next;  /* page to ask for */
+    unsigned known; /* as many there were when the list was read last; 0: not known */
+    unsigned first; /* page that is asked for first, and tells how many there are */
+    unsigned down;  /* page to ask for next, towards the first; 0: none */
+    unsigned up;    /* the last page that has been asked for, or was known to be */
     unsigned read;  /* pages read */
     unsigned pass;
     bool marked; /* it has shown a job with a mark: this server keeps them */
@@ -262,7 +270,9 @@ struct sweep {
     struct table marks;     /* to found */
     struct table strangers; /* names of items in doubt that a job without their mark has */
     unsigned finds;         /* looks since the last news, for their spacing */
-    size_t jobs;            /* about as many the server has */
+    size_t goal, verified;  /* so many clones are to be verified, nothing else is wanted; 0: all is read */
+    size_t seen;            /* jobs */
+    size_t jobs;            /* as many the last one had to read */
 };
 
 struct server {
@@ -302,7 +312,7 @@ struct server {
         const char *id;
         enum {
             TASK_OWNED,
-            TASK_TIDY, /* finished: to be deleted */
+            TASK_TIDY, /* finished: may be deleted */
             TASK_DONE,
             TASK_STOP, /* unfinished: to be deleted by the operator's wish */
             TASK_STOPPED,
@@ -311,14 +321,21 @@ struct server {
         } state;
         struct run *run;
         uint32_t slot;
+        uint32_t listed; /* number of the last list that had it */
     } * task_owners;
     size_t n_task_owners, size_task_owners;
-    struct heap tidy;       /* places in task_owners to delete */
+    struct heap tidy;       /* places in task_owners of tasks to delete */
+    unsigned tidying;       /* deletions under way */
+    bool rolling;           /* nothing is sent until the session can be changed for a new one */
+    size_t accepted;        /* clone requests since the last list */
+    size_t per_poll;        /* so many between two lists, smoothed */
     bool polling, unlisted; /* unlisted: GET /tasks is not served at present */
     bool list_refused;      /* and in a way that will not change */
     uint64_t unlisted_until_ms;
     unsigned poll_failures;
-    uint64_t poll_ms;   /* when the next poll is due */
+    uint64_t poll_ms;   /* when it was polled last */
+    uint64_t polled_ms; /* when the last list came */
+    uint32_t lists;     /* that have been asked for */
     uint64_t listed_ms; /* start of the last whole list, 0: none in this session */
     size_t orphans;     /* unfinished clone tasks without owner in it */
     size_t n_listed;    /* how many tasks it had */
@@ -329,8 +346,7 @@ struct server {
     size_t n_backup_servers;
     struct table backup_server_ids;
     size_t in_doubt;
-    size_t unverified; /* items that have succeeded since the last sweep began */
-    unsigned naming;   /* queries by name under way */
+    unsigned naming; /* queries by name under way */
     struct sweep sweep;
     uint64_t doubt_ms; /* when doubt is to be looked at again */
     bool mark_lost[JOB_KIND_COUNT], read_back[JOB_KIND_COUNT];
@@ -402,6 +418,8 @@ const char *exchange_text(const struct exchange *exchange, struct arena *arena);
 bool server_ready(const struct server *server);
 /* May one more request be in flight? */
 bool server_room(const struct server *server);
+/* How many pages of one list may be asked for at once. */
+unsigned server_pages(const struct server *server);
 void server_reply(struct exchange *exchange);
 void server_act(struct server *server);
 uint64_t server_due(const struct server *server);
@@ -419,6 +437,8 @@ void command_drop_gone(struct engine *engine);
 void command_announce(struct engine *engine);
 
 /* run.c */
+/* Has the item succeeded, and not been seen in the job list? */
+bool run_unverified(const struct item *item);
 void run_decide(struct run *run);
 void run_end_early(struct run *run, enum item_error why);
 bool run_under_way(const struct run *run);
@@ -473,25 +493,40 @@ void watch_stop_tasks(struct run *run);
 void watch_disown(struct run *run);
 void watch_task_end(struct server *server, const char *task_id);
 void watch_forget(struct server *server);
+/* A list with this task arrives: notes that it is there, and tells whether more of it may matter. */
+bool watch_lists(struct server *server, uint32_t list, const struct api_task *task);
 void watch_act(struct server *server);
-/* How many requests in flight the tasks need for themselves now. */
+/* How many requests in flight a poll needs for itself now; tidy_share and doubt_share likewise. */
 unsigned watch_share(const struct server *server);
 void watch_reply(struct exchange *exchange);
 void watch_timeouts(struct run *run);
 uint64_t watch_due(const struct server *server);
 
+/* tidy.c: finished tasks */
+void tidy_add(struct server *server, const struct task_owner *owner);
+void tidy_decide(struct server *server);
+unsigned tidy_share(const struct server *server);
+bool tidy_wanted(const struct server *server);
+void tidy_act(struct server *server);
+void tidy_reply(struct exchange *exchange);
+bool tidy_rolls(const struct server *server); /* the session may be given back now for a new one */
+
 /* doubt.c, look.c, sweep.c */
 void doubt_collected(struct exchange *exchange);
 void doubt_act(struct server *server);
 uint64_t doubt_due(const struct server *server);
+unsigned doubt_share(const struct server *server);
 void look_reply(struct exchange *exchange);
 void look_named(struct exchange *exchange);
 void look_success(struct server *server, struct run *run, uint32_t slot);
 bool look_by_name(struct server *server);
+/* How many clones are to be verified. */
+size_t sweep_unverified(const struct server *server);
 void sweep_schedule(struct server *server);
-void sweep_begin(struct server *server, bool proof);
+void sweep_begin(struct server *server, enum sweep_kind kind);
 void sweep_act(struct server *server);
 bool sweep_wants(const struct server *server); /* to ask for a page */
 void sweep_reply(struct exchange *exchange);
 void sweep_done(struct server *server);
+void sweep_succeeded(struct server *server, const struct item *item);
 void sweep_stop(struct server *server);

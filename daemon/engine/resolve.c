@@ -12,7 +12,6 @@
 #define CANDIDATES_MAX 16
 #define NEAR_MAX 200
 #define RESTARTS_MAX 5
-#define PAGES_AT_ONCE 4
 #define HOLDERS_MAX 1024 /* of one name */
 
 /* ---- what the plan asks for ---- */
@@ -82,6 +81,8 @@ static void resolve_ask_from_start(struct run *run, enum run_phase phase)
 {
     run->phase = phase;
     run->reading++;
+    if (phase == PHASE_JOBS)
+        run->read_ms = run->engine->now.mono_ms;
     run->pages = 0;
     free(run->page_state);
     run->page_state = NULL;
@@ -348,7 +349,8 @@ static void resolve_ask_pages(struct run *run)
             resolve_ask_page(run, 1);
         return;
     }
-    for (unsigned i = 0; i < run->pages && run->asking < PAGES_AT_ONCE && server_room(run->server); i++) {
+    for (unsigned i = 0;
+         i < run->pages && run->asking < server_pages(run->server) && server_room(run->server); i++) {
         if (run->page_state[i] != PAGE_UNASKED)
             continue;
         if (!resolve_ask_page(run, i + 1))
@@ -361,7 +363,7 @@ static bool resolve_unasked(const struct run *run)
 {
     if (!run->page_state)
         return !run->asking;
-    for (unsigned i = 0; i < run->pages && run->asking < PAGES_AT_ONCE; i++)
+    for (unsigned i = 0; i < run->pages && run->asking < server_pages(run->server); i++)
         if (run->page_state[i] == PAGE_UNASKED)
             return true;
     return false;

@@ -21,6 +21,11 @@ struct run *run_free(struct run *run)
     return NULL;
 }
 
+bool run_unverified(const struct item *item)
+{
+    return item->state == ITEM_SUCCEEDED && !item->verified;
+}
+
 /* The run's source of that id, added when it is new. Lists hold indices, so the array may move. */
 uint32_t run_source(struct run *run, const struct candidate *job)
 {
@@ -124,6 +129,7 @@ static int run_fill(struct run *run, const struct engine_run_options *options, s
         enum item_state state = run->slots[i].item.state;
         run->count[state]++;
         run->failures += state == ITEM_FAILED || state == ITEM_UNKNOWN;
+        run->unverified += run_unverified(&run->slots[i].item);
         run->server->in_doubt += state == ITEM_IN_DOUBT;
         slot_enlist(run, i, now.mono_ms);
     }
@@ -271,16 +277,6 @@ static void run_check_limits(struct run *run)
         watch_stop_tasks(run);
 }
 
-static bool run_verified(const struct run *run)
-{
-    const struct slots *list = &run->in_state[ITEM_SUCCEEDED];
-    uint32_t at = list->first;
-    for (size_t n = list->n; n > 0; n--, at = run->slots[at].next)
-        if (!run->slots[at].item.verified)
-            return false;
-    return true;
-}
-
 /* It is over. Its end is stored when its result is written (engine_end_run): until then it is open. */
 void run_end(struct run *run)
 {
@@ -302,8 +298,9 @@ static void run_advance(struct run *run)
         run->closing_ms = run->engine->now.mono_ms;
     }
     bool installed = run->engine->n_batch == 0;
-    if (run->phase == PHASE_CLOSING && installed &&
-        (run_verified(run) || run->closing_sweeps >= CLOSING_SWEEPS_MAX))
+    bool looking = run->count[ITEM_FAILED] && run->server->sweep.active; /* a clone given up may be found */
+    if (run->phase == PHASE_CLOSING && installed && !looking &&
+        (!run->unverified || run->closing_sweeps >= CLOSING_SWEEPS_MAX))
         run_end(run);
 }
 

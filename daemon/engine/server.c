@@ -10,6 +10,7 @@
 #define PROBE_MIN_MS 500
 #define PROBE_MAX_MS 30000
 #define BUSY_MS 1000
+#define PAGES_AT_ONCE 8             /* or half of what the server bears, if that is more */
 #define OUTAGE_MS 60000             /* shorter ones move no deadline */
 #define IDLE_MAX_MS (9 * 60 * 1000) /* well below the 15 idle minutes of wire reference 2.4 */
 #define LOGOFF_MS (60 * 1000)       /* without work a session is given back */
@@ -124,6 +125,12 @@ bool server_room(const struct server *server)
     return server->submits + server->others < limit_now(&server->limit);
 }
 
+unsigned server_pages(const struct server *server)
+{
+    unsigned half = limit_now(&server->limit) / 2;
+    return half > PAGES_AT_ONCE ? half : PAGES_AT_ONCE;
+}
+
 /* ---- session ---- */
 
 static void server_session_gone(struct server *server)
@@ -153,6 +160,7 @@ void server_open(struct server *server, char *token, char *session_id)
     server->token = token;
     server->session_id = session_id;
     session_opened(&server->session, server->engine->now.mono_ms);
+    server->rolling = false;
     server->trouble = SERVER_FINE;
     server->poll_failures = 0;
     for (int i = 0; i < JOB_KIND_COUNT; i++)
@@ -282,8 +290,10 @@ static void server_route(struct exchange *e, const struct fault_decision *decisi
         break;
     case EXCHANGE_TASKS:
     case EXCHANGE_TASK:
-    case EXCHANGE_TIDY:
         watch_reply(e);
+        break;
+    case EXCHANGE_TIDY:
+        tidy_reply(e);
         break;
     case EXCHANGE_NAMES:
     case EXCHANGE_SOURCE:
@@ -367,9 +377,10 @@ static uint64_t server_idle_due(const struct server *server)
     return server->unwanted ? 0 : server->last_sent_ms + LOGOFF_MS;
 }
 
-/* Nothing is to be done: the session is given back, and the next run logs on anew. */
+/* Nothing is to be done in it any more: the session is given back, and the next work logs on anew. */
 static void server_give_back(struct server *server)
 {
+    server->rolling = false;
     server_log_off(server);
     server->logged_off = false;
     server_forget_token(server);
@@ -399,7 +410,7 @@ void server_act(struct server *server)
     server_probe(server);
     if (now >= server_keepalive_due(server))
         server_keep_alive(server);
-    if (now >= server_idle_due(server))
+    if (now >= server_idle_due(server) || tidy_rolls(server))
         server_give_back(server);
     if (!server_ready(server))
         return;

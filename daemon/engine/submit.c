@@ -57,32 +57,36 @@ static bool run_submit_one(struct run *run)
     return false;
 }
 
-/* Requests in flight that are left for clones: what the tasks need is theirs, whether they have it or not
- * yet. */
+/* Requests in flight that are left for clones: what tasks and looks need is theirs, whether they have it or
+ * not yet. */
 static unsigned submit_room(const struct server *server)
 {
-    unsigned limit = limit_now(&server->limit), share = watch_share(server);
+    unsigned limit = limit_now(&server->limit);
+    unsigned share = watch_share(server) + tidy_share(server) + doubt_share(server);
     unsigned others = server->others > share ? server->others : share;
     return others < limit ? limit - others : 0;
 }
 
-void submit_decide(struct server *server)
+/* Gives slots to the server's runs in turn; false when there was no room for all of them. */
+static bool submit_give(struct server *server)
 {
-    server->hungry = false;
-    if (!server_ready(server))
-        return;
     bool any = true;
     while (any) {
         any = false;
         for (struct run *run = server->engine->runs; run; run = run->next) {
-            if (server->submits >= submit_room(server)) {
-                server->hungry = true;
-                return;
-            }
+            if (server->submits >= submit_room(server))
+                return false;
             if (run->server == server && run_submit_one(run))
                 any = true;
         }
     }
+    return true;
+}
+
+void submit_decide(struct server *server)
+{
+    tidy_decide(server);
+    server->hungry = server_ready(server) && !server->rolling && !submit_give(server);
 }
 
 /* ---- the request ---- */
@@ -243,5 +247,6 @@ void submit_reply(struct exchange *e)
         struct backup_server *bs = &server->backup_servers[source->server];
         crowd_accepted(&bs->crowd, server->engine->now.mono_ms, bs->unfinished);
         watch_owner(server, event.task_id, e->run, e->number);
+        server->accepted++;
     }
 }

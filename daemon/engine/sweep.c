@@ -1,7 +1,8 @@
-/* A sweep reads the whole job list with descriptions: the first page, which tells
- * how many there are, then the others side by side. It finds clones by mark, verifies those that succeeded,
- * and is what absence is concluded from: two passes then, if there is more than one page, since pages shift
- * when jobs are deleted meanwhile. */
+/* A sweep reads the job list with descriptions: one page, which tells how many there are, then the others
+ * side by side, the last ones first, since new jobs are mostly there. It finds clones by mark, verifies those
+ * that succeeded, and is what absence is concluded from: two passes then, if there is more than one page,
+ * since pages shift when jobs are deleted meanwhile. One that is to verify only ends with the last clone to
+ * verify; every other reads the whole list. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,6 @@
 
 #define SWEEP_MIN_MS 500
 #define SWEEP_MAX_MS 60000
-#define SWEEP_PAGES 8 /* at once */
 
 void sweep_stop(struct server *server)
 {
@@ -18,8 +18,11 @@ void sweep_stop(struct server *server)
     free(sweep->found);
     table_done(&sweep->marks);
     table_done(&sweep->strangers);
-    *sweep = (struct sweep){
-        .due_ms = sweep->due_ms, .finds = sweep->finds, .jobs = sweep->jobs, .asking = sweep->asking};
+    *sweep = (struct sweep){.due_ms = sweep->due_ms,
+                            .finds = sweep->finds,
+                            .jobs = sweep->jobs,
+                            .known = sweep->known,
+                            .asking = sweep->asking};
 }
 
 /* When the next look that finds is due: with growing gaps, from one news to the next. */
@@ -52,11 +55,19 @@ static int sweep_names(struct server *server)
 static void sweep_pass(struct sweep *sweep, unsigned pass)
 {
     sweep->pass = pass;
-    sweep->next = 1;
+    sweep->first = sweep->proof || !sweep->known ? 1 : sweep->known;
     sweep->pages = sweep->read = 0;
 }
 
-void sweep_begin(struct server *server, bool proof)
+size_t sweep_unverified(const struct server *server)
+{
+    size_t n = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        n += run->server == server && run->mode == ENGINE_RUN ? run->unverified : 0;
+    return n;
+}
+
+void sweep_begin(struct server *server, enum sweep_kind kind)
 {
     struct sweep *sweep = &server->sweep;
     if (sweep->active || sweep->asking)
@@ -64,20 +75,39 @@ void sweep_begin(struct server *server, bool proof)
     sweep_schedule(server);
     sweep->arena = arena_new();
     sweep->active = sweep->arena && sweep_names(server) == 0;
-    sweep->proof = proof;
+    sweep->proof = kind == SWEEP_PROVE;
+    sweep->goal = kind == SWEEP_VERIFY ? sweep_unverified(server) : 0;
+    sweep->seen = sweep->verified = 0;
     sweep->started_ms = server->engine->now.mono_ms;
     sweep_pass(sweep, 1);
-    server->unverified = 0;
     if (!sweep->active)
         sweep_stop(server);
+}
+
+/* The page to ask for next; 0: none now. */
+static unsigned sweep_page(const struct sweep *sweep)
+{
+    if (!sweep->pages)
+        return sweep->asking ? 0 : sweep->first;
+    if (sweep->up < sweep->pages)
+        return sweep->up + 1;
+    return sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
+}
+
+/* How many pages at once: no more than what is left to verify may fill. */
+static size_t sweep_most(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    size_t most = server_pages(server), per_page = sweep->read ? sweep->seen / sweep->read + 1 : PAGE_SIZE;
+    size_t left = sweep->goal > sweep->verified ? sweep->goal - sweep->verified : 0;
+    size_t needed = left / per_page + 1;
+    return sweep->goal && needed < most ? needed : most;
 }
 
 bool sweep_wants(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
-    if (!sweep->active || sweep->asking >= SWEEP_PAGES)
-        return false;
-    return sweep->pages ? sweep->next <= sweep->pages : !sweep->asking;
+    return sweep->active && sweep->asking < sweep_most(server) && sweep_page(sweep);
 }
 
 void sweep_act(struct server *server)
@@ -87,13 +117,16 @@ void sweep_act(struct server *server)
         struct exchange *e = exchange_new(server, EXCHANGE_SWEEP, HTTP_GET);
         if (!e)
             return;
-        e->number = sweep->next;
-        buf_printf(&e->path, "/api/query?type=Job&format=Entities&pageSize=%d&page=%u", PAGE_SIZE,
-                   sweep->next);
+        unsigned page = sweep_page(sweep);
+        e->number = page;
+        buf_printf(&e->path, "/api/query?type=Job&format=Entities&pageSize=%d&page=%u", PAGE_SIZE, page);
         if (exchange_start(e) < 0)
             return;
-        sweep->next++;
         sweep->asking++;
+        if (page > sweep->up)
+            sweep->up = page;
+        else if (sweep->pages)
+            sweep->down = page - 1;
     }
 }
 
@@ -123,8 +156,10 @@ static void sweep_verify(struct run *run, uint32_t slot, const struct item *item
 {
     const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
     struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
-    if (id && strcmp(id + 1, job->id) == 0 && strcmp(item->name, job->name) == 0)
-        engine_emit(run->engine, run, slot, &verified);
+    if (item->verified || !id || strcmp(id + 1, job->id) != 0 || strcmp(item->name, job->name) != 0)
+        return;
+    run->server->sweep.verified += item->since_ms <= run->server->sweep.started_ms;
+    engine_emit(run->engine, run, slot, &verified);
 }
 
 /* A job with a mark of one of our runs. */
@@ -178,7 +213,7 @@ static void sweep_tell(struct server *server, const struct found *found)
     uint32_t slot;
     struct run *run =
         item_mark_parse(found->mark, run_id, &slot) ? engine_find_run(server->engine, run_id) : NULL;
-    if (!run)
+    if (!run || run->phase == PHASE_ENDED)
         return; /* it has ended meanwhile */
     struct buf uid = BUF_INIT(256);
     struct item_event event = {.kind = ITEM_EVENT_FOUND};
@@ -208,32 +243,54 @@ static void sweep_end(struct server *server)
     sweep_stop(server);
 }
 
-/* How many pages there are, as the first and the last one tell: it may grow meanwhile. */
-static void sweep_count(struct sweep *sweep, unsigned page, const struct api_paging *paging)
+/* How many pages there are, as the one that is read first and the last one tell: it may grow meanwhile (what
+ * is to be verified is there already). False when there are fewer than were known. */
+static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_paging *paging)
 {
-    if (page == 1) {
-        sweep->pages = 1;
-        if (sweep->pass == 1)
-            sweep->jobs = paging->given ? (size_t)paging->pages * paging->page_size : 0;
+    bool begins = !sweep->pages;
+    if (begins)
+        sweep->pages = sweep->first;
+    if (paging->given && (begins || (page == sweep->pages && !sweep->goal))) {
+        if (paging->pages < page && page > 1)
+            return false;
+        if (paging->pages > sweep->pages)
+            sweep->pages = paging->pages;
+        else if (paging->has_next && page == sweep->pages)
+            sweep->pages++;
     }
-    if (!paging->given || (page != 1 && page != sweep->pages))
-        return;
-    if (paging->pages > sweep->pages)
-        sweep->pages = paging->pages;
-    else if (paging->has_next && page == sweep->pages)
-        sweep->pages++;
+    if (begins)
+        sweep->down = sweep->up = sweep->pages;
+    sweep->known = sweep->pages;
+    return true;
+}
+
+/* Has all been seen that it was begun for? */
+static bool sweep_verified(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    return sweep->goal && sweep->verified >= sweep->goal && !server->in_doubt;
+}
+
+/* An item has succeeded. One of the very moment of its beginning is the sweep's too. */
+void sweep_succeeded(struct server *server, const struct item *item)
+{
+    struct sweep *sweep = &server->sweep;
+    sweep->goal += sweep->active && sweep->goal && item->since_ms <= sweep->started_ms;
 }
 
 static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
-    sweep_count(sweep, page, paging);
-    if (sweep->pages > PAGES_MAX) {
-        sweep_stop(server); /* a list without an end says nothing */
+    bool fewer = !sweep_count(sweep, page, paging);
+    if (fewer || sweep->pages > PAGES_MAX) {
+        sweep->known = 0;
+        sweep_stop(server); /* begun anew from the first page; a list without an end says nothing */
         return;
     }
-    if (++sweep->read < sweep->pages)
+    sweep->read++;
+    if (sweep->read < sweep->pages && !sweep_verified(server))
         return;
+    sweep->jobs = sweep->seen;
     if (sweep->proof && sweep->pass == 1 && sweep->pages > 1)
         sweep_pass(sweep, 2);
     else
@@ -247,9 +304,11 @@ void sweep_reply(struct exchange *e)
     if (!server->sweep.active)
         return;
     if (exchange_fault(e) != FAULT_NONE) {
+        server->sweep.known = 0;
         sweep_stop(server); /* half a list says nothing; begun anew when it is due */
         return;
     }
+    server->sweep.seen += e->n_seen;
     for (size_t i = 0; i < e->n_entities; i++) {
         const struct seen_entity *job = &e->entities[i];
         if (job->kind != API_ENTITY_JOB)

@@ -1,5 +1,5 @@
-/* Tasks: one poll for all of a session (wire reference 4.4), single looks for
- * those that the list lacks, tidying of finished ones. */
+/* Tasks: one poll for all of a session (wire reference 4.4), and single looks for
+ * those that the list lacks. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +7,8 @@
 #include "engine/parts.h"
 
 #define SINGLES_MAX 8
-#define TIDY_KEEP 500    /* finished tasks that may stay listed while clones wait to be sent */
 #define LISTED_PER_MS 10 /* tasks of a list that both sides read and write in a tenth of a millisecond */
+#define FEW 2            /* requests in flight */
 #define POLL_FAILURES_MAX 3
 #define UNLISTED_MS 60000 /* then the list is tried again */
 
@@ -57,7 +57,7 @@ void watch_task_end(struct server *server, const char *task_id)
 {
     struct task_owner *owner = task_owner(server, task_id);
     if (owner && (owner->state == TASK_TIDY || owner->state == TASK_STOP))
-        heap_push(&server->tidy, 0, (uint32_t)(owner - server->task_owners));
+        tidy_add(server, owner);
     else if (owner && owner->state == TASK_OWNED)
         owner->state = TASK_ORPHAN;
 }
@@ -92,7 +92,7 @@ void watch_forget(struct server *server)
     heap_done(&server->tidy);
     server->n_task_owners = 0;
     server->listed_ms = 0;
-    server->orphans = 0;
+    server->orphans = server->n_listed = 0;
 }
 
 /* ---- what a task says ---- */
@@ -176,6 +176,27 @@ static void task_seen(struct server *server, const struct seen_task *task)
         owner->state = TASK_TIDY;
 }
 
+bool watch_lists(struct server *server, uint32_t list, const struct api_task *task)
+{
+    struct task_owner *owner = task_owner(server, task->id);
+    if (!owner)
+        return true;
+    owner->listed = list;
+    switch (owner->state) {
+    case TASK_OWNED:
+        return task->state == API_TASK_FINISHED;
+    case TASK_ORPHAN:
+    case TASK_STOP:
+    case TASK_STOPPED:
+        return true;
+    case TASK_TIDY:
+    case TASK_DONE:
+    case TASK_LOOKING:
+        break;
+    }
+    return false;
+}
+
 /* ---- answers ---- */
 
 static void ask_single(struct server *server, struct run *run, uint32_t slot)
@@ -195,32 +216,34 @@ static void ask_single(struct server *server, struct run *run, uint32_t slot)
     }
 }
 
-/* Marks which of the session's running items the list named, then asks for the others. */
+/* A task that was accepted before the list was asked for had its owner when the list arrived. */
+static bool was_listed(struct server *server, const struct exchange *e, const struct item *item)
+{
+    const struct task_owner *owner = task_owner(server, item->task_id);
+    return owner && owner->listed == e->number;
+}
+
+/* Asks for those of the session's running items that the list lacks. */
 static void ask_missing(struct server *server, const struct exchange *e)
 {
-    struct table listed = {0};
-    for (size_t i = 0; i < e->n_tasks; i++)
-        if (table_put(&listed, e->tasks[i].id, 1) < 0)
-            goto out;
     for (struct run *run = server->engine->runs; run; run = run->next) {
         if (run->server != server)
             continue;
         uint32_t at = run->in_state[ITEM_RUNNING].first;
-        for (size_t n = run->in_state[ITEM_RUNNING].n; n > 0; n--, at = run->slots[at].next) {
+        size_t n = run->in_state[ITEM_RUNNING].n;
+        for (; n > 0 && server->singles < SINGLES_MAX; n--, at = run->slots[at].next) {
             const struct item *item = slot_decided(server->engine, &run->slots[at]);
-            if (item->state == ITEM_RUNNING && item->since_ms < e->started_ms &&
-                table_get(&listed, item->task_id) == TABLE_NONE)
+            if (item->state == ITEM_RUNNING && item->since_ms < e->started_ms && !was_listed(server, e, item))
                 ask_single(server, run, at);
         }
     }
-out:
-    table_done(&listed);
 }
 
 static void watch_listed(struct exchange *e, enum fault fault)
 {
     struct server *server = e->server;
     server->polling = false;
+    server->polled_ms = server->engine->now.mono_ms;
     bool refused = fault == FAULT_REFUSED || fault == FAULT_ABSENT;
     if (refused || fault == FAULT_SERVER)
         server->unlisted = refused || ++server->poll_failures >= POLL_FAILURES_MAX;
@@ -234,7 +257,9 @@ static void watch_listed(struct exchange *e, enum fault fault)
     for (size_t i = 0; i < e->n_tasks; i++)
         task_seen(server, &e->tasks[i]);
     server->listed_ms = e->started_ms;
-    server->n_listed = e->n_tasks;
+    server->n_listed = e->n_seen;
+    server->per_poll = (server->per_poll + server->accepted + 1) / 2;
+    server->accepted = 0;
     ask_missing(server, e);
 }
 
@@ -265,35 +290,6 @@ void watch_reply(struct exchange *e)
 
 /* ---- acting ---- */
 
-/* Tidying is for a short list, and gives way to clones: a list of some finished tasks costs less than their
- * deletion at the wrong moment. Beyond that it gets up to half of what is in flight, or the list would grow
- * faster than it is tidied. */
-static unsigned tidy_share(const struct server *server)
-{
-    size_t over = server->tidy.n > TIDY_KEEP ? server->tidy.n - TIDY_KEEP : 0;
-    unsigned half = (limit_now(&server->limit) + 1) / 2;
-    return over < half ? (unsigned)over : half;
-}
-
-static bool tidy_wanted(const struct server *server)
-{
-    return server->tidy.n > (server->hungry ? TIDY_KEEP : 0) && server_room(server);
-}
-
-static void watch_tidy(struct server *server)
-{
-    while (tidy_wanted(server)) {
-        struct task_owner *owner = &server->task_owners[heap_pop(&server->tidy).value];
-        owner->state = owner->state == TASK_STOP ? TASK_STOPPED : TASK_DONE;
-        struct exchange *e = exchange_new(server, EXCHANGE_TIDY, HTTP_DELETE);
-        if (!e)
-            return;
-        buf_printf(&e->path, "/api/tasks/%s", owner->id);
-        if (exchange_start(e) < 0)
-            return;
-    }
-}
-
 static size_t watch_running(const struct server *server)
 {
     size_t n = server->in_doubt;
@@ -303,19 +299,35 @@ static size_t watch_running(const struct server *server)
 }
 
 /* A tenth of what tasks take, and never so often that reading the list takes more than about a tenth of the
- * time: that is what a long one costs both sides. With nothing but doubt to settle there is less and
- * less to expect: then it grows with the looks that found nothing. */
+ * time: that is what a long one costs both sides. Once no clone waits any more, only what is unfinished
+ * counts for that: the rest is not listed for long. With nothing but doubt to settle there is less and less
+ * to expect: then it grows with the looks that found nothing. */
 static uint64_t watch_interval(const struct server *server)
 {
     const struct server_settings *settings = server->settings;
-    uint64_t interval = server->task_ms / 10, cost = server->n_listed / LISTED_PER_MS;
+    size_t running = watch_running(server);
+    uint64_t interval = server->task_ms / 10;
+    uint64_t cost = (server->hungry ? server->n_listed : running) / LISTED_PER_MS;
     if (interval < cost)
         interval = cost;
     if (interval < settings->poll_interval_ms)
         interval = settings->poll_interval_ms;
-    if (watch_running(server) == server->in_doubt)
+    if (running == server->in_doubt)
         interval <<= server->sweep.finds < 10 ? server->sweep.finds : 10;
     return interval < settings->poll_max_ms ? interval : settings->poll_max_ms;
+}
+
+/* Of one or two places polls may have one for half of the time: others wait for it. */
+static uint64_t watch_poll_due(const struct server *server)
+{
+    if (server->polling || !watch_running(server))
+        return INSTANT_NEVER;
+    if (!server->lists)
+        return 0;
+    uint64_t due = server->poll_ms + watch_interval(server);
+    uint64_t rest = server->polled_ms + (server->polled_ms - server->poll_ms);
+    bool few = limit_now(&server->limit) <= FEW && server->polled_ms > server->poll_ms;
+    return few && due < rest ? rest : due;
 }
 
 static void watch_poll_singly(struct server *server)
@@ -331,22 +343,23 @@ static void watch_poll_singly(struct server *server)
 
 static bool poll_is_due(const struct server *server)
 {
-    return !server->polling && server->engine->now.mono_ms >= server->poll_ms && watch_running(server);
+    return server->engine->now.mono_ms >= watch_poll_due(server);
 }
 
 unsigned watch_share(const struct server *server)
 {
-    return tidy_share(server) + poll_is_due(server);
+    return poll_is_due(server);
 }
 
 void watch_act(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
     if (!poll_is_due(server)) {
-        watch_tidy(server);
+        tidy_act(server);
         return;
     }
-    server->poll_ms = now + watch_interval(server);
+    server->poll_ms = now;
+    server->lists++;
     server->unlisted = server->unlisted && now < server->unlisted_until_ms;
     if (server->unlisted) {
         watch_poll_singly(server);
@@ -355,6 +368,7 @@ void watch_act(struct server *server)
     struct exchange *e = exchange_new(server, EXCHANGE_TASKS, HTTP_GET);
     if (!e)
         return;
+    e->number = server->lists;
     buf_add_str(&e->path, "/api/tasks");
     if (exchange_start(e) == 0)
         server->polling = true;
@@ -364,7 +378,7 @@ uint64_t watch_due(const struct server *server)
 {
     if (tidy_wanted(server))
         return 0;
-    return !server->polling && watch_running(server) ? server->poll_ms : INSTANT_NEVER;
+    return watch_poll_due(server);
 }
 
 /* Tasks of the run that have been unfinished for too long. A queue is not a

@@ -104,6 +104,23 @@ static void check_succeeded(struct world *world, const struct sim_run *run, cons
 }
 
 /* An item is stored. */
+void check_logs_off(struct em *em)
+{
+    struct world *world = em->world;
+    bool goes_on = false;
+    em->known_session = 0;
+    for (size_t r = 0; r < world->n_runs; r++) {
+        const struct sim_run *run = &world->runs[r];
+        for (uint32_t i = 0; i < run->n_items && run->em == em && run->added && !run->ended; i++) {
+            enum item_state state = run->stored[i] ? run->rows[i].state : ITEM_QUEUED;
+            goes_on |= state == ITEM_QUEUED;
+            if (state == ITEM_SUBMITTING || state == ITEM_RUNNING || state == ITEM_IN_DOUBT)
+                world_fail(world, "run %c item %u: its session is given back", run->id[25], i);
+        }
+    }
+    world->changed_sessions += goes_on;
+}
+
 void check_row(struct sim_run *run, const struct item *from, const struct item *to, struct world *world)
 {
     if (!row_may(from->state, to))

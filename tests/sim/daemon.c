@@ -163,6 +163,7 @@ void daemon_start(struct world *world)
     struct engine_config config = {.store = &world->store,
                                    .seed = rng_next(&world->rng),
                                    .items_at_once = world->items_at_once,
+                                   .tasks_kept = world->tasks_kept,
                                    .on_wake = on_wake,
                                    .on_transition = on_transition,
                                    .on_run = on_run,

@@ -222,6 +222,14 @@ void em_lose_session(struct em *em)
     em_abandon(em);
 }
 
+/* The path names the session; it may be one before the present one. */
+void em_log_off(struct em *em, const char *path)
+{
+    const char *id = strrchr(path, '-');
+    if (id && strtoul(id + 1, NULL, 10) == em->session)
+        em->session_open = false;
+}
+
 /* Sessions and tasks are gone; numbers begin anew. */
 void em_restart(struct em *em)
 {

@@ -18,7 +18,8 @@
 enum format { FORMAT_XML, FORMAT_JSON, FORMAT_BOTH };
 
 struct totals {
-    uint64_t seeds, failed, forms, crashes, lost_sessions, doubts, requests, clones, sends, turns;
+    uint64_t seeds, failed, forms, crashes, lost_sessions, changed_sessions, doubts, requests, clones, sends,
+        turns;
 };
 
 /* What a world has come to, without texts for people. */
@@ -50,6 +51,7 @@ static void run_both(uint64_t seed, struct totals *totals)
         write_outcome(world, &outcome[json]);
         totals->requests += world->requests;
         totals->crashes += world->crashes;
+        totals->changed_sessions += world->changed_sessions;
         totals->doubts += world->doubts;
         totals->sends += world->sends;
         totals->clones += world->clones;
@@ -77,6 +79,7 @@ static void run_seed(uint64_t seed, bool json, bool verbose, struct totals *tota
     totals->failed += !ok;
     totals->crashes += world->crashes;
     totals->lost_sessions += world->lost_sessions;
+    totals->changed_sessions += world->changed_sessions;
     totals->doubts += world->doubts;
     totals->requests += world->requests;
     totals->clones += world->clones;
@@ -145,13 +148,13 @@ int main(int argc, char **argv)
             run_both(seed, &totals);
         else
             run_seed(seed, format == FORMAT_JSON, verbose, &totals);
-    printf("%llu seeds, %llu crashes, %llu lost sessions, %llu turns, %llu requests, %llu clone requests "
-           "(%llu of "
-           "unknown outcome, %llu in a form not taken), %llu clones, %llu failed\n",
-           (unsigned long long)totals.seeds, (unsigned long long)totals.crashes,
-           (unsigned long long)totals.lost_sessions, (unsigned long long)totals.turns,
-           (unsigned long long)totals.requests, (unsigned long long)totals.sends,
-           (unsigned long long)totals.doubts, (unsigned long long)totals.forms,
-           (unsigned long long)totals.clones, (unsigned long long)totals.failed);
+    printf(
+        "%llu seeds, %llu crashes, %llu lost sessions, %llu changed ones, %llu turns, %llu requests, "
+        "%llu clone requests (%llu of unknown outcome, %llu in a form not taken), %llu clones, %llu failed\n",
+        (unsigned long long)totals.seeds, (unsigned long long)totals.crashes,
+        (unsigned long long)totals.lost_sessions, (unsigned long long)totals.changed_sessions,
+        (unsigned long long)totals.turns, (unsigned long long)totals.requests,
+        (unsigned long long)totals.sends, (unsigned long long)totals.doubts, (unsigned long long)totals.forms,
+        (unsigned long long)totals.clones, (unsigned long long)totals.failed);
     return totals.failed ? 1 : 0;
 }

@@ -270,6 +270,27 @@ static void draw_run(struct world *world, unsigned number)
     operator_plan(world, run);
 }
 
+/* In some worlds clones are quick and many, and hardly any task may stay listed: there sessions are changed
+ * again and again. Drawn apart, so that the others stay as they are. */
+static void draw_quick(struct world *world)
+{
+    struct rng rng = {world->seed ^ 0x7f4a7c159e3779b9ULL};
+    if (world->seed % 4 != 1)
+        return;
+    world->tasks_kept = 1;
+    for (size_t i = 0; i < world->n_ems; i++) {
+        struct em *em = &world->ems[i];
+        em->settings.in_flight_initial = em->settings.in_flight_max = 1 + (unsigned)rng_below(&rng, 2);
+        em->settings.tasks_max = 40;
+        em->settings.poll_interval_ms = 100;
+        em->settings.poll_max_ms = 500 + rng_below(&rng, 2000);
+        em->clone_max_ms = 201 + rng_below(&rng, 1000);
+        em->serial = false;
+    }
+    for (size_t i = 0; i < world->n_runs; i++)
+        world->runs[i].n_items = 40 + rng_below(&rng, 120);
+}
+
 /* The head of a transcript. */
 static void describe(struct world *world, const struct em *em)
 {
@@ -307,6 +328,7 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
     for (unsigned i = 0; i < world->n_runs; i++)
         draw_run(world, i);
     draw_windows(world);
+    draw_quick(world);
     for (uint64_t n = world_below(world, 4); n > 0; n--)
         world_at(world, world_below(world, world->chaos_until_ms), crash, NULL);
     world->keeps_permille = (unsigned)world_below(world, 1000);

@@ -263,7 +263,7 @@ static void serve_in_session(struct flight *f)
         break;
     case REQUEST_LOGOFF:
         f->status = 204;
-        f->em->session_open = false;
+        em_log_off(f->em, f->path);
         break;
     case REQUEST_LOGON:
     case REQUEST_COUNT:
@@ -505,7 +505,7 @@ static void start_checks(struct flight *f)
     if (f->kind == REQUEST_LOGON && em->known_session && !em->knows_loss)
         world_fail(world, "%s: a logon though nothing has told that the session is gone", em->name);
     if (f->kind == REQUEST_LOGOFF)
-        em->known_session = 0;
+        check_logs_off(em);
     if (f->kind == REQUEST_TASKS) {
         if (em->polls_in_flight > 1)
             world_fail(world, "%s: two polls of the tasks at once", em->name);

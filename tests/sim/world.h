@@ -201,9 +201,10 @@ struct world {
     unsigned store_permille;
     unsigned crash_commit;   /* crashes at the commit of that number; 0: never */
     bool crash_late;         /* behind it, not before */
+    unsigned tasks_kept;     /* engine_config's */
     unsigned keeps_permille; /* how often a session outlives the daemon */
     /* counters */
-    unsigned forms, commands, crashes, lost_sessions, doubts, requests, clones, sends;
+    unsigned forms, commands, crashes, lost_sessions, changed_sessions, doubts, requests, clones, sends;
     char failure[512];
 };
 
@@ -243,6 +244,7 @@ void fake_store_init(struct world *world);
 void em_init(struct world *world, struct em *em, unsigned number);
 void em_done(struct em *em);
 void em_lose_session(struct em *em);
+void em_log_off(struct em *em, const char *path);
 void em_restart(struct em *em);
 void em_collect(struct em *em, unsigned server);
 void em_stop_task(struct em *em, struct sim_task *task);
@@ -298,5 +300,7 @@ void operator_plan(struct world *world, struct sim_run *run);
 struct sim_run *check_mark(struct world *world, const char *description, uint32_t *ret_index);
 void check_sends_clone(struct em *em, const char *description);
 void check_row(struct sim_run *run, const struct item *from, const struct item *to, struct world *world);
+/* The daemon gives the session back: no task of it may be unfinished as far as it knows. */
+void check_logs_off(struct em *em);
 void check_step(struct world *world);
 void check_end(struct world *world);
