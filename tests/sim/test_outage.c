@@ -35,7 +35,8 @@ static unsigned go_away(struct world *world, uint64_t ret_ms[PROBES_MAX])
     em->down_until_ms = world->now_ms + OUTAGE_MS;
     scene_until(world, world->now_ms + 700); /* what is under way is lost; the first probe may leave */
     unsigned n = 0, before = sent(world);
-    while (world->now_ms < em->down_until_ms && !world->failure[0]) { /* only probes leave: wire.c sees to it */
+    while (world->now_ms < em->down_until_ms &&
+           !world->failure[0]) { /* only probes leave: wire.c sees to it */
         scene_step(world);
         if (sent(world) != before && n < PROBES_MAX)
             ret_ms[n++] = world->now_ms;
