@@ -25,7 +25,8 @@ static bool same_server(const struct server_settings *a, const struct server_set
 {
     return same_text(a->url, b->url) && same_text(a->ca_file, b->ca_file) && same_text(a->pin, b->pin) &&
            a->verify == b->verify && same_text(a->api_version, b->api_version) && a->format == b->format &&
-           a->settle_ms == b->settle_ms && a->connect_ms == b->connect_ms && a->request_ms == b->request_ms;
+           a->http2 == b->http2 && a->settle_ms == b->settle_ms && a->connect_ms == b->connect_ms &&
+           a->request_ms == b->request_ms;
 }
 
 /* ---- at the start ---- */

@@ -230,12 +230,16 @@ static void read_dialect(struct settings_decoder *decoder, const struct yaml_nod
 {
     static const char *const versions[] = {"latest", "v1_5", "v1_6", "v1_7", NULL};
     static const char *const formats[] = {"xml", "json", NULL};
+    static const char *const https[] = {"1.1", "2", NULL};
     unsigned word = 0;
     yaml_get_word(node, "api_version", versions, &word, decoder->diag);
     ret->api_version = settings_copy(decoder, versions[word]);
     word = SETTINGS_FORMAT_XML;
     yaml_get_word(node, "format", formats, &word, decoder->diag);
     ret->format = word == SETTINGS_FORMAT_XML ? SETTINGS_FORMAT_XML : SETTINGS_FORMAT_JSON;
+    word = 0;
+    yaml_get_word(node, "http", https, &word, decoder->diag);
+    ret->http2 = word == 1;
 }
 
 static void read_in_flight(struct settings_decoder *decoder, const struct yaml_node *node,
@@ -320,7 +324,7 @@ void settings_server_decode(struct settings_decoder *decoder, const struct yaml_
                                        "tls",       "format",   "api_version",
                                        "in_flight", "timeouts", "in_flight_per_source",
                                        "tasks",     "poll",     "settle",
-                                       "session",   NULL};
+                                       "session",   "http",     NULL};
     *ret = defaults;
     ret->line = node->key_line;
     ret->name = settings_copy(decoder, node->key);

@@ -201,6 +201,7 @@ static void http_set_connections(struct http_curl *http)
     long connections = (long)http->settings->in_flight_max + SPARE_CONNECTIONS;
     curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, connections);
     curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections);
+    curl_multi_setopt(http->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, connections); /* HTTP/2 */
 }
 
 int http_curl_set_server(struct http_curl *http, const struct server_settings *settings, const char *password)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "io/http_parts.h"
 #include "io/http_tls.h"
@@ -177,16 +178,24 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 
 /* ---- the handle ---- */
 
+/* The file with the system's CAs that curl knows by itself; there is a folder with the same ones beside it.
+ */
+static bool system_bundle_readable(void)
+{
+    const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
+    return bundle && access(bundle, R_OK) == 0;
+}
+
 void http_set_tls(CURL *easy, const struct server_settings *s)
 {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or newer */
     bool check = s->verify && (s->ca_file || !s->pin); /* a pin without a CA decides alone */
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, check ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, check ? 2L : 0L);
-    if (s->ca_file) {
+    if (s->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else curl's cache of the CA store is off */
-    }
+    if (s->ca_file || system_bundle_readable())
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else all of it is parsed for every connection */
     if (s->pin)
         curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, s->pin);
 }
@@ -206,7 +215,9 @@ struct transfer *transfer_new(struct http_curl *http)
     /* A time-out or abort during a slow name look-up must not wait on the loop for its thread. */
     curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "https");
-    curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
+                     s->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, s->http2 ? 1L : 0L); /* the first connection is that of all */
     curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
     curl_easy_setopt(t->easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

@@ -19,6 +19,7 @@ struct server_settings {
     bool verify;
     char *api_version; /* "latest", "v1_5", ... */
     enum settings_format format;
+    bool http2; /* one connection for all requests, where the server offers it; else HTTP/1.1 */
     unsigned in_flight_initial, in_flight_max;
     unsigned in_flight_per_source; /* 0: no limit */
     uint64_t connect_ms, request_ms, unreachable_ms;

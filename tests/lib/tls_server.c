@@ -124,6 +124,7 @@ static void *serve(void *data)
     bool on = ssl && SSL_set_fd(ssl, c->fd) == 1 && SSL_accept(ssl) == 1;
     pthread_mutex_lock(&c->server->lock);
     c->server->counts.connections += on;
+    c->server->counts.resumed += on && SSL_session_reused(ssl) == 1;
     pthread_mutex_unlock(&c->server->lock);
     for (bool kept = false; on && read_request(ssl, text, sizeof(text)); kept = true) {
         count_request(c->server, text, kept);

@@ -23,6 +23,7 @@ const char *tls_server_pin(const struct tls_server *server);
 
 struct tls_counts {
     unsigned connections; /* TLS completed */
+    unsigned resumed;     /* those of them that went on with an earlier TLS session */
     unsigned requests;    /* whole requests, bodies included */
     unsigned kept;        /* those of them that came after another on their connection */
     unsigned posts;       /* those of them with POST */

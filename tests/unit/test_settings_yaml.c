@@ -80,6 +80,7 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_true(p->verify);
     assert_string_equal(p->api_version, "latest");
     assert_int_equal(p->format, SETTINGS_FORMAT_XML);
+    assert_false(p->http2);
     assert_int_equal(p->in_flight_initial, 8);
     assert_int_equal(p->in_flight_max, 64);
     assert_int_equal(p->in_flight_per_source, 0);
@@ -112,7 +113,7 @@ static void every_value_can_be_set(void **state)
         reads("version: 1\nservers:\n  lab:\n    url: https://[::1]:9398/\n    username: 'A\\b'\n"
               "    password: {file: lab.password}\n    tls: {ca_file: /ca.pem, pin: " PIN ";" PIN
               ", verify: false}\n"
-              "    api_version: v1_7\n    format: json\n    in_flight: {initial: 2, max: 3}\n"
+              "    api_version: v1_7\n    format: json\n    http: 2\n    in_flight: {initial: 2, max: 3}\n"
               "    in_flight_per_source: 1\n    timeouts: {connect: 1s, request: 2s, unreachable: 3s}\n"
               "    tasks: {max: 5}\n    poll: {interval: 6ms, max: 7ms}\n    settle: 8s\n"
               "    session: {keepalive: 14m}\nstate: {directory: /s, keep: 1d}\nplans: {directory: /p}\n"
@@ -129,6 +130,7 @@ static void every_value_can_be_set(void **state)
     assert_false(p->verify);
     assert_string_equal(p->api_version, "v1_7");
     assert_int_equal(p->format, SETTINGS_FORMAT_JSON);
+    assert_true(p->http2);
     assert_int_equal(p->in_flight_initial * 10 + p->in_flight_max, 23);
     assert_int_equal(p->in_flight_per_source, 1);
     assert_int_equal(p->connect_ms + p->request_ms + p->unreachable_ms, 6000);
@@ -280,6 +282,9 @@ static void impossible_values(void **state)
     refuses(WITH("session: {keepalive: 15m}"), "it must be from 1ms to 14m");
     refuses(WITH("api_version: v1_4"), "it must be latest, v1_5, v1_6 or v1_7");
     refuses(WITH("format: yaml"), "it must be xml or json");
+    refuses(WITH("http: 3"), "\"http\" cannot be \"3\"; it must be 1.1 or 2");
+    refuses(WITH("http: 2.0"), "it must be 1.1 or 2");
+    refuses(WITH("http: [2]"), "\"http\"");
     refuses(WITH("tls: {verify: 1}"), "true or false");
     refuses(WITH("tls: []"), "\"tls\" must be a mapping");
     refuses(WITH("settle: 20"), "\"settle\" must be a duration");
