@@ -221,6 +221,7 @@ struct run {
     unsigned asking; /* requests under way */
     uint64_t ask_ms; /* not before: after a failure */
     unsigned ask_failures;
+    uint64_t useless_ms; /* since when they are answered with nothing but what cannot be used; 0: not so */
     /* closing */
     unsigned closing_sweeps;
     uint64_t closing_ms; /* no sweep before */

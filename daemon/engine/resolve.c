@@ -291,6 +291,40 @@ static void resolve_source(struct run *run, const struct exchange *e, bool refus
     buf_done(&text);
 }
 
+/* The server answers, but this with nothing that can be used, for as long as it might be unreachable: it will
+ * not change by asking. */
+static bool resolve_hopeless(struct run *run, enum fault fault)
+{
+    const struct server *server = run->server;
+    uint64_t now = run->engine->now.mono_ms;
+    if (fault != FAULT_GARBLED && fault != FAULT_SERVER) {
+        run->useless_ms = 0;
+        return false;
+    }
+    if (!run->useless_ms || run->useless_ms < server->back_ms)
+        run->useless_ms = now;
+    return now - run->useless_ms >= server->settings->unreachable_ms;
+}
+
+/* No answer to go by: asked again after a growing wait, or given up. */
+static void resolve_failed(struct run *run, const struct exchange *e)
+{
+    struct buf why = BUF_INIT(4096);
+    if (!resolve_hopeless(run, exchange_fault(e))) {
+        uint64_t wait = 500u << (run->ask_failures < 6 ? run->ask_failures : 6);
+        run->ask_failures++;
+        run->ask_ms = run->engine->now.mono_ms + wait;
+    } else if (e->kind == EXCHANGE_SOURCE) {
+        resolve_source(run, e, true);
+    } else {
+        buf_printf(&why, "for %llu s no answer could be used: %s",
+                   (unsigned long long)run->server->settings->unreachable_ms / 1000,
+                   exchange_text(e, e->arena));
+        resolve_refused(run, e, buf_str(&why));
+    }
+    buf_done(&why);
+}
+
 void resolve_reply(struct run *run, struct exchange *e)
 {
     const struct fault_decision *decision = exchange_decision(e);
@@ -309,14 +343,13 @@ void resolve_reply(struct run *run, struct exchange *e)
         resolve_refused(run, e, exchange_text(e, e->arena));
     } else if (decision->item != FAULT_ITEM_NONE) {
         run->ask_failures = 0;
+        run->useless_ms = 0;
         if (e->kind == EXCHANGE_SOURCE)
             resolve_source(run, e, decision->item == FAULT_ITEM_FAIL);
         else
             resolve_page(run, e);
     } else {
-        uint64_t wait = 500u << (run->ask_failures < 6 ? run->ask_failures : 6);
-        run->ask_failures++;
-        run->ask_ms = run->engine->now.mono_ms + wait;
+        resolve_failed(run, e);
     }
 }
 

@@ -43,6 +43,7 @@ static void server_quiet(struct world *world, struct em *em, unsigned number)
                                             .tasks_max = 10,
                                             .poll_interval_ms = 1000,
                                             .poll_max_ms = 10000,
+                                            .unreachable_ms = 5 * MINUTE,
                                             .settle_ms = 20 * MINUTE,
                                             .keepalive_ms = 5 * MINUTE};
     em->page_size = 100;

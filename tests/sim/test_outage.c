@@ -151,6 +151,55 @@ static void test_status(void **state)
     ends_well(world);
 }
 
+/* Look-ups of this kind are spoiled for ever, while signs of life are answered well. */
+static void fails_for_want_of(enum sim_request kind, const char *spoil)
+{
+    struct world *world = scene_quiet(3);
+    world->scripts[0] =
+        (struct sim_script){.kind = (int)kind, .spoil = spoil_by_name(spoil), .count = UINT32_MAX};
+    scene_begin(world);
+    assert_true(scene_run(world));
+    assert_string_equal(world->failure, "");
+    assert_in_range(world->now_ms, 5 * MINUTE, 7 * MINUTE); /* timeouts.unreachable and a bit */
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct item *item = &world->runs[0].rows[i];
+        assert_int_equal(item->state, ITEM_FAILED);
+        assert_int_equal(item->error, ITEM_E_LOOKUP);
+        assert_int_equal(item->attempts, 0);
+    }
+    print_message("%s\n", world->runs[0].rows[0].message);
+    scene_free(world);
+}
+
+static void test_names_that_cannot_be_read(void **state)
+{
+    (void)state;
+    fails_for_want_of(REQUEST_NAMES, "garbled");
+    fails_for_want_of(REQUEST_NAMES, "html");
+    fails_for_want_of(REQUEST_NAMES, "500-after");
+    fails_for_want_of(REQUEST_JOB, "garbled");
+}
+
+/* Garbage for four minutes, and after a good answer for four minutes again: nothing is given up. */
+static void test_garbage_that_passes(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(3);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_NAMES, .spoil = spoil_by_name("garbled"), .count = UINT32_MAX};
+    world->scripts[1] =
+        (struct sim_script){.kind = REQUEST_JOB, .spoil = spoil_by_name("garbled"), .count = UINT32_MAX};
+    scene_begin(world);
+    scene_until(world, world->now_ms + 4 * MINUTE);
+    world->scripts[0].count = 0;
+    scene_until(world, world->now_ms + 4 * MINUTE);
+    world->scripts[1].count = 0;
+    assert_true(scene_run(world));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(world->runs[0].rows[i].state, ITEM_SUCCEEDED);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -163,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_while_reading_names),
         cmocka_unit_test(test_while_tasks_run),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_names_that_cannot_be_read),
+        cmocka_unit_test(test_garbage_that_passes),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
