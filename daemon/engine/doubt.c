@@ -12,6 +12,7 @@
 
 #define COLLECT_GAP_MS 30000
 #define COLLECT_REFUSALS_MAX 3
+#define LIST_FAILURES_MIN 3
 #define VERIFY_MIN 1000
 #define SHARE 32 /* this part of the requests in flight is for a sweep while clones wait for a place */
 
@@ -178,6 +179,37 @@ void sweep_done(struct server *server)
     server->doubt_ms = 0;
 }
 
+/* A sweep that began at `at` was answered with what cannot be used. Neither doubt nor a run that is over
+ * waits for such a list without end. */
+static void doubt_give_up(struct run *run, uint32_t slot, uint64_t at)
+{
+    const struct server *server = run->server;
+    const struct item *item = slot_decided(run->engine, &run->slots[slot]);
+    if (item->state != ITEM_IN_DOUBT || item->since_ms >= at)
+        return;
+    uint64_t settle = server->settings->settle_ms, base = doubt_base(doubt_server(run, slot), item);
+    uint64_t patience = max_u64(settle, run->plan->task_timeout_ms);
+    if (run->no_more == ITEM_E_RUN_TIMEOUT)
+        doubt_unsettled(run, slot, "the list of jobs could not be read when the run's time was over");
+    else if (server->sweep.failures >= LIST_FAILURES_MIN &&
+             at >= max_u64(base + settle, server->back_ms) + patience)
+        doubt_unsettled(run, slot, "the list of jobs cannot be read: absence cannot be proven");
+}
+
+void doubt_unread(struct server *server, uint64_t at)
+{
+    for (struct run *run = server->engine->runs; run; run = run->next) {
+        if (run->server != server)
+            continue;
+        uint32_t slot = run->in_state[ITEM_IN_DOUBT].first;
+        for (size_t n = run->in_state[ITEM_IN_DOUBT].n; n > 0; n--, slot = run->slots[slot].next)
+            doubt_give_up(run, slot, at);
+        if (run->phase == PHASE_CLOSING && at >= server->sweep.useless_ms + server->settings->unreachable_ms)
+            run->closing_sweeps = CLOSING_SWEEPS_MAX;
+    }
+    server->doubt_ms = 0;
+}
+
 /* ---- collections ---- */
 
 void doubt_collected(struct exchange *e)
@@ -300,7 +332,7 @@ void doubt_act(struct server *server)
         }
         server->doubt_ms = max_u64(min_u64(wish.due_ms, server->sweep.due_ms), now + 20);
     }
-    if (!server->sweep.active) {
+    if (!server->sweep.active && now >= server->sweep.retry_ms) {
         if (wish.sweep)
             sweep_begin(server, wish.proof ? SWEEP_PROVE : SWEEP_FIND);
         else if (doubt_closes(server) || doubt_verifies(server))
@@ -317,14 +349,14 @@ uint64_t doubt_due(const struct server *server)
     if (server->sweep.active || server->sweep.asking) /* an answer comes first */
         return sweep_wants(server) ? 0 : INSTANT_NEVER;
     if (doubt_verifies(server))
-        return 0;
+        return server->sweep.retry_ms;
     if (server->in_doubt)
         due = min_u64(server->doubt_ms, server->sweep.due_ms);
     for (const struct run *run = server->engine->runs; run; run = run->next)
         if (run->server == server && run->phase == PHASE_CLOSING && run->unverified &&
             run->closing_sweeps < CLOSING_SWEEPS_MAX)
             due = min_u64(due, run->closing_ms);
-    return due;
+    return max_u64(due, server->sweep.retry_ms);
 }
 
 unsigned doubt_share(const struct server *server)

@@ -274,6 +274,9 @@ struct sweep {
     size_t goal, verified;  /* so many clones are to be verified, nothing else is wanted; 0: all is read */
     size_t seen;            /* jobs */
     size_t jobs;            /* as many the last one had to read */
+    unsigned failures;      /* sweeps in a row that were answered with what cannot be used */
+    uint64_t useless_ms;    /* when the first of them began */
+    uint64_t retry_ms;      /* after such a one: none before */
 };
 
 struct server {
@@ -513,6 +516,7 @@ void tidy_reply(struct exchange *exchange);
 bool tidy_rolls(const struct server *server); /* the session may be given back now for a new one */
 
 /* doubt.c, look.c, sweep.c */
+void doubt_unread(struct server *server, uint64_t at);
 void doubt_collected(struct exchange *exchange);
 void doubt_act(struct server *server);
 uint64_t doubt_due(const struct server *server);

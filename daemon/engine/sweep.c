@@ -22,7 +22,10 @@ void sweep_stop(struct server *server)
                             .finds = sweep->finds,
                             .jobs = sweep->jobs,
                             .known = sweep->known,
-                            .asking = sweep->asking};
+                            .asking = sweep->asking,
+                            .failures = sweep->failures,
+                            .useless_ms = sweep->useless_ms,
+                            .retry_ms = sweep->retry_ms};
 }
 
 /* When the next look that finds is due: with growing gaps, from one news to the next. */
@@ -239,6 +242,8 @@ static void sweep_end(struct server *server)
 {
     for (size_t i = 0; i < server->sweep.n_found; i++)
         sweep_tell(server, &server->sweep.found[i]);
+    server->sweep.failures = 0;
+    server->sweep.retry_ms = 0;
     sweep_done(server);
     sweep_stop(server);
 }
@@ -278,13 +283,31 @@ void sweep_succeeded(struct server *server, const struct item *item)
     sweep->goal += sweep->active && sweep->goal && item->since_ms <= sweep->started_ms;
 }
 
+/* The server answers, but not with its jobs: tried again after a growing wait, and not waited for without
+ * end. */
+static void sweep_useless(struct server *server)
+{
+    struct sweep *sweep = &server->sweep;
+    uint64_t now = server->engine->now.mono_ms, wait = SWEEP_MIN_MS, at = sweep->started_ms;
+    for (unsigned i = 0; i < sweep->failures && wait < SWEEP_MAX_MS; i++)
+        wait *= 2;
+    if (!sweep->failures++)
+        sweep->useless_ms = at;
+    sweep->retry_ms = now + (wait < SWEEP_MAX_MS ? wait : SWEEP_MAX_MS);
+    sweep_stop(server);
+    doubt_unread(server, at);
+}
+
 static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
     bool fewer = !sweep_count(sweep, page, paging);
     if (fewer || sweep->pages > PAGES_MAX) {
-        sweep->known = 0;
-        sweep_stop(server); /* begun anew from the first page; a list without an end says nothing */
+        sweep->known = 0; /* begun anew from the first page */
+        if (fewer)
+            sweep_stop(server);
+        else
+            sweep_useless(server); /* a list without an end says nothing */
         return;
     }
     sweep->read++;
@@ -303,8 +326,14 @@ void sweep_reply(struct exchange *e)
     server->sweep.asking--;
     if (!server->sweep.active)
         return;
-    if (exchange_fault(e) != FAULT_NONE) {
+    enum fault fault = exchange_fault(e);
+    if (fault != FAULT_NONE)
         server->sweep.known = 0;
+    if (fault == FAULT_REFUSED || fault == FAULT_ABSENT || fault == FAULT_SERVER || fault == FAULT_GARBLED) {
+        sweep_useless(server);
+        return;
+    }
+    if (fault != FAULT_NONE) {
         sweep_stop(server); /* half a list says nothing; begun anew when it is due */
         return;
     }

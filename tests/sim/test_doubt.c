@@ -271,6 +271,35 @@ static void test_lists_fail(void **state)
     hopeless(world, "list of tasks cannot be read", SETTLE + PATIENCE, SETTLE + PATIENCE + 2 * MINUTE);
 }
 
+/* The list of jobs cannot be read: no doubt, and no run that is over, waits for it without end, and it is
+ * asked for with growing gaps. */
+static void test_jobs_not_listed(void **state)
+{
+    static const char *const spoils[] = {"garbled", "500-after", "403", "html"};
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t ms;
+        struct world *world = doubtful("request-lost");
+        also(world, REQUEST_SWEEP, spoils[i], EVER);
+        scene_begin(world);
+        ends_as(world, ITEM_UNKNOWN, ITEM_E_UNSETTLED, &ms);
+        assert_non_null(strstr(first(world)->message, "the list of jobs cannot be read"));
+        assert_in_range(ms, 50 * MINUTE, 60 * MINUTE); /* settle, and timeouts.task once more */
+        assert_in_range(world->asked[REQUEST_SWEEP], 20, 80);
+        scene_free(world);
+        world = scene_quiet(3);
+        also(world, REQUEST_SWEEP, spoils[i], EVER);
+        scene_begin(world);
+        scene_run(world); /* which says that nothing was seen in the list */
+        assert_in_range(world->now_ms, 5 * MINUTE, 8 * MINUTE); /* timeouts.unreachable */
+        assert_true(world->runs[0].ended);
+        assert_int_equal(world->runs[0].rows[0].state, ITEM_SUCCEEDED);
+        assert_false(world->runs[0].rows[0].verified);
+        assert_in_range(world->asked[REQUEST_SWEEP], 8, 16);
+        scene_free(world);
+    }
+}
+
 static void test_task_of_nobody_hangs(void **state)
 {
     (void)state;
@@ -520,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_collections_fail),
         cmocka_unit_test(test_tasks_not_listed),
         cmocka_unit_test(test_lists_fail),
+        cmocka_unit_test(test_jobs_not_listed),
         cmocka_unit_test(test_task_of_nobody_hangs),
         cmocka_unit_test(test_slow_task_of_nobody),
         cmocka_unit_test(test_task_outlives_doubt),

@@ -115,7 +115,7 @@ struct em {
     bool polled;
     uint64_t polled_ms;
     /* why an item may end as unknown */
-    unsigned refused_collections, refused_lists, hanging, meddled;
+    unsigned refused_collections, refused_lists, unread_lists, hanging, meddled;
 };
 
 /* ---- the daemon's side ---- */
