@@ -11,6 +11,8 @@
 
 #define NAME_UNITS_MAX 50
 #define RENAMES_MAX 100
+#define RENAMES_GROW 4
+#define RENAMED_MAX 256 /* bytes: 50 UTF-16 units */
 
 /* The problem of one item, as it is found. */
 struct problem {
@@ -223,20 +225,14 @@ static const struct hit *name_holder(const struct run *run, uint32_t slot, const
 }
 
 /* "Name (2)" with the stem trimmed to fit. */
-static const char *renamed(struct arena *arena, const char *name, unsigned number)
+static void renamed(char ret[RENAMED_MAX], const char *name, unsigned number)
 {
     char suffix[16];
     snprintf(suffix, sizeof(suffix), " (%u)", number);
     size_t stem = text_utf16_prefix(name, NAME_UNITS_MAX - strlen(suffix));
     while (stem && name[stem - 1] == ' ')
         stem--;
-    struct buf buf = BUF_INIT(4096);
-    buf_printf(&buf, "%.*s%s", (int)stem, name, suffix);
-    const char *copy = arena_intern(arena, buf_whole(&buf));
-    buf_done(&buf);
-    if (!copy)
-        engine_out_of_memory();
-    return copy;
+    snprintf(ret, RENAMED_MAX, "%.*s%s", (int)stem, name, suffix);
 }
 
 enum name_verdict { NAME_FREE, NAME_OURS, NAME_SKIP, NAME_WAIT, NAME_BAD };
@@ -245,16 +241,20 @@ static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item
                                      struct problem *p)
 {
     enum hold hold;
+    char name[RENAMED_MAX];
     for (unsigned number = 2; number <= RENAMES_MAX; number++) {
-        const char *name = renamed(run->plan->arena, item->name, number);
+        renamed(name, item->name, number);
         if (name_holder(run, slot, name, item->server_id, &hold) ||
             taken_has(&run->taken_names, run->slots, item->server_id, name))
             continue;
-        if (table_get(&run->names, name) == TABLE_NONE) { /* the conflict is newer than the list */
+        const char *known = table_key(&run->names, name);
+        if (!known) { /* the conflict is newer than the list, or all that were asked for have holders */
+            if (!run->resolve_again && run->renames < RENAMES_MAX)
+                run->renames *= RENAMES_GROW;
             run->resolve_again = true;
             return NAME_WAIT;
         }
-        item->name = name;
+        item->name = known;
         *ret_number = number;
         return NAME_FREE;
     }
@@ -273,9 +273,12 @@ static void bind_names_of(struct run *run, struct plan_clone *clone, const struc
     if (clone->late || clone->on_conflict != ON_CONFLICT_RENAME)
         return;
     uint32_t holder = table_get(&run->names, clone->name);
-    for (unsigned number = 2; holder != TABLE_NONE && holder && number <= RENAMES_MAX; number++) {
-        const char *name = renamed(run->plan->arena, clone->name, number);
-        if (resolve_name(run, name) < 0)
+    char name[RENAMED_MAX];
+    unsigned most = run->renames < RENAMES_MAX ? run->renames : RENAMES_MAX;
+    for (unsigned number = 2; holder != TABLE_NONE && holder && number <= most; number++) {
+        renamed(name, clone->name, number);
+        const char *copy = table_key(&run->names, name) ? name : arena_str(run->plan->arena, name);
+        if (!copy || resolve_name(run, copy) < 0)
             engine_out_of_memory();
     }
 }

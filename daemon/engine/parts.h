@@ -19,6 +19,7 @@
 #include "model/settings.h"
 
 #define CLOSING_SWEEPS_MAX 5
+#define RENAMES_FIRST 5
 #define NO_SLOT UINT32_MAX
 #define ANSWER_MAX ((size_t)1 << 20) /* design note 13 */
 #define LIST_MAX ((size_t)256 << 20)
@@ -211,6 +212,7 @@ struct run {
     struct taken taken_names, taken_folders;     /* of bound items */
     const char **near_jobs, **near_repositories; /* names that look like missing ones */
     size_t n_near_jobs, n_near_repositories;
+    unsigned renames;    /* numbered names up to it are asked for; more when all of them have holders */
     uint32_t bound;      /* slots below it have been bound since then */
     unsigned bindings;   /* as the server's, then */
     uint64_t read_ms;    /* when the names began to be read */

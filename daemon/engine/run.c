@@ -189,6 +189,7 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     run->resumed = options->resumed;
     run->started_ms = now.mono_ms;
     run->taken_folders.folders = true;
+    run->renames = RENAMES_FIRST;
     run->policy = (struct retry_policy){plan->attempts, plan->retry_initial_ms, plan->retry_max_ms};
     strncpy(run->id, options->id, sizeof(run->id) - 1);
     run->slots = calloc(run->n ? run->n : 1, sizeof(*run->slots));

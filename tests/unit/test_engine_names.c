@@ -50,6 +50,23 @@ static void a_younger_item_takes_another_name(void **state)
     assert_each_once(tiny, renamed, 1);
 }
 
+/* More than are asked for at first. */
+static void a_name_beyond_many_others(void **state)
+{
+    static const char *const renamed[] = {"One (30)"};
+    struct tiny *tiny = *state;
+    char name[16];
+    tiny_add_job(tiny, "One", "by somebody else");
+    for (int i = 2; i < 30; i++) {
+        snprintf(name, sizeof(name), "One (%d)", i);
+        tiny_add_job(tiny, name, "by somebody else");
+    }
+    add(tiny, A, one, 1, ON_CONFLICT_RENAME);
+    assert_true(tiny_until_over(tiny, A));
+    assert_string_equal(tiny_item(tiny, A, 0)->name, "One (30)");
+    assert_each_once(tiny, renamed, 1);
+}
+
 static void a_younger_item_gets_a_name_that_came_free(void **state)
 {
     struct tiny *tiny = *state;
@@ -138,13 +155,10 @@ static void pages_are_read_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(a_younger_item_waits_then_conflicts),
-        test(a_younger_item_skips_what_the_older_made),
-        test(a_younger_item_takes_another_name),
-        test(a_younger_item_gets_a_name_that_came_free),
-        test(a_name_stays_held_when_its_run_is_gone),
-        test(an_interrupted_run_is_looked_at),
-        test(pages_are_read_side_by_side),
+        test(a_younger_item_waits_then_conflicts),       test(a_younger_item_skips_what_the_older_made),
+        test(a_younger_item_takes_another_name),         test(a_name_beyond_many_others),
+        test(a_younger_item_gets_a_name_that_came_free), test(a_name_stays_held_when_its_run_is_gone),
+        test(an_interrupted_run_is_looked_at),           test(pages_are_read_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
