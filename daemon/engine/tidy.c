@@ -49,7 +49,7 @@ static bool tidy_pays(const struct server *server)
 static size_t tidy_roll_at(const struct server *server)
 {
     uint64_t trip_us = server->limit.latency_us > 1000 ? server->limit.latency_us : 1000;
-    uint64_t lost = limit_now(&server->limit) * (DRAIN_TRIPS + server->task_ms * 1000 / trip_us);
+    uint64_t lost = limit_now(&server->limit) * (DRAIN_TRIPS + server->least_ms * 1000 / trip_us);
     size_t least = tasks_kept(server) * ROLL_MIN;
     return lost * DRAIN_GAIN > least ? lost * DRAIN_GAIN : least;
 }

@@ -7,7 +7,10 @@
 #include "engine/parts.h"
 
 #define SINGLES_MAX 8
+#define SINGLE_COST 20   /* tasks of a list that cost about as much as a request for one of them */
 #define LISTED_PER_MS 10 /* tasks of a list that both sides read and write in a tenth of a millisecond */
+#define SHORT_MS 1000    /* of tasks that take less */
+#define LATE_MS 200      /* the end may be seen so late, while clones wait for a place among the requests */
 #define FEW 2            /* requests in flight */
 #define POLL_FAILURES_MAX 3
 #define UNLISTED_MS 60000 /* then the list is tried again */
@@ -97,10 +100,13 @@ void watch_forget(struct server *server)
 
 /* ---- what a task says ---- */
 
+/* It ended at some time since it was listed as unfinished: in the middle, as far as is known. */
 static void task_took(struct server *server, const struct run *run, uint32_t slot, const struct item *item)
 {
     uint64_t now = server->engine->now.mono_ms, took = now - item->since_ms;
-    server->task_ms = server->task_ms ? (server->task_ms * 7 + took) / 8 : took;
+    uint64_t least = server->listed_ms > item->since_ms ? server->listed_ms - item->since_ms : 0;
+    server->task_ms = server->task_ms ? (server->task_ms * 7 + (took + least) / 2) / 8 : (took + least) / 2;
+    server->least_ms = (server->least_ms * 7 + least) / 8;
     struct backup_server *bs = &server->backup_servers[run->sources[run->slots[slot].source].server];
     progress_ended(&bs->progress, item->since_ms, now);
     crowd_ended(&bs->crowd, item->since_ms, server->listed_ms, now, bs->unfinished);
@@ -199,10 +205,10 @@ bool watch_lists(struct server *server, uint32_t list, const struct api_task *ta
 
 /* ---- answers ---- */
 
-static void ask_single(struct server *server, struct run *run, uint32_t slot)
+static void ask_single(struct server *server, struct run *run, uint32_t slot, unsigned most)
 {
     struct slot *s = &run->slots[slot];
-    if (s->asked || server->singles >= SINGLES_MAX || !server_room(server))
+    if (s->asked || server->singles >= most || !server_room(server))
         return;
     struct exchange *e = exchange_new(server, EXCHANGE_TASK, HTTP_GET);
     if (!e)
@@ -234,7 +240,7 @@ static void ask_missing(struct server *server, const struct exchange *e)
         for (; n > 0 && server->singles < SINGLES_MAX; n--, at = run->slots[at].next) {
             const struct item *item = slot_decided(server->engine, &run->slots[at]);
             if (item->state == ITEM_RUNNING && item->since_ms < e->started_ms && !was_listed(server, e, item))
-                ask_single(server, run, at);
+                ask_single(server, run, at, SINGLES_MAX);
         }
     }
 }
@@ -310,6 +316,8 @@ static uint64_t watch_interval(const struct server *server)
     uint64_t cost = (server->hungry ? server->n_listed : running) / LISTED_PER_MS;
     if (interval < cost)
         interval = cost;
+    if (server->hungry && interval < LATE_MS && server->task_ms < SHORT_MS)
+        interval = LATE_MS;
     if (interval < settings->poll_interval_ms)
         interval = settings->poll_interval_ms;
     if (running == server->in_doubt)
@@ -330,14 +338,14 @@ static uint64_t watch_poll_due(const struct server *server)
     return few && due < rest ? rest : due;
 }
 
-static void watch_poll_singly(struct server *server)
+static void watch_poll_singly(struct server *server, unsigned most)
 {
     for (struct run *run = server->engine->runs; run; run = run->next) {
         uint32_t at = run->in_state[ITEM_RUNNING].first;
         for (size_t n = run->server == server ? run->in_state[ITEM_RUNNING].n : 0; n > 0;
              n--, at = run->slots[at].next)
             if (!run->slots[at].pending)
-                ask_single(server, run, at);
+                ask_single(server, run, at, most);
     }
 }
 
@@ -351,6 +359,14 @@ unsigned watch_share(const struct server *server)
     return poll_is_due(server);
 }
 
+/* Few that are unfinished in a long list. Orphans show in the list alone. */
+static bool singly_is_cheaper(const struct server *server)
+{
+    size_t running = watch_running(server);
+    return !server->in_doubt && running <= limit_now(&server->limit) &&
+           running * SINGLE_COST < server->tidy.n;
+}
+
 void watch_act(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
@@ -362,7 +378,11 @@ void watch_act(struct server *server)
     server->lists++;
     server->unlisted = server->unlisted && now < server->unlisted_until_ms;
     if (server->unlisted) {
-        watch_poll_singly(server);
+        watch_poll_singly(server, SINGLES_MAX);
+        return;
+    }
+    if (singly_is_cheaper(server)) {
+        watch_poll_singly(server, limit_now(&server->limit));
         return;
     }
     struct exchange *e = exchange_new(server, EXCHANGE_TASKS, HTTP_GET);
