@@ -104,8 +104,9 @@ struct api_format {
     /* NULL when out of memory. `handlers` is borrowed for the reader's life. */
     struct api_reader *(*reader_new)(const struct api_handlers *handlers, void *data);
 
-    /* Makes it ready for another reply, as if new. 0 or -ENOMEM. */
-    int (*reader_again)(struct api_reader *reader);
+    /* Makes it ready for another reply, as if new, with the same handlers and other data for them. 0 or
+     * -ENOMEM. */
+    int (*reader_again)(struct api_reader *reader, void *data);
 
     /* 0; -EBADMSG when it is not this format, malformed, or beyond the limits
      * (depth 64, a text or attribute of 64 KiB; XML: DTD or entity declarations; JSON: see

@@ -51,10 +51,9 @@ static struct api_reader *reader_new(const struct api_handlers *handlers, void *
     return r;
 }
 
-static int reader_again(struct api_reader *r)
+static int reader_again(struct api_reader *r, void *data)
 {
     const struct api_handlers *handlers = r->reading.handlers;
-    void *data = r->reading.data;
     api_json_cut_done(&r->cut);
     api_json_reading_done(&r->reading);
     *r = (struct api_reader){0};

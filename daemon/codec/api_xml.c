@@ -118,11 +118,11 @@ static int parser_make(struct api_reader *r)
 }
 
 /* The parser keeps its memory and its names, which are the same in every reply. */
-static int reader_again(struct api_reader *r)
+static int reader_again(struct api_reader *r, void *data)
 {
     if (r->used && xmlCtxtResetPush(r->parser, NULL, 0, NULL, NULL) != 0)
         return -ENOMEM;
-    api_xml_reading_again(&r->reading);
+    api_xml_reading_again(&r->reading, data);
     r->lead = r->pending = 0;
     r->bom = 0;
     r->used = r->ended = false;

@@ -15,9 +15,9 @@ void api_xml_reading_init(struct api_xml_reading *r, const struct api_handlers *
     r->session_id = BUF_INIT(API_XML_TEXT_MAX);
 }
 
-void api_xml_reading_again(struct api_xml_reading *r)
+void api_xml_reading_again(struct api_xml_reading *r, void *data)
 {
-    struct api_xml_reading next = {.handlers = r->handlers, .data = r->data};
+    struct api_xml_reading next = {.handlers = r->handlers, .data = data};
     memcpy(next.field, r->field, sizeof(next.field));
     next.error_message = r->error_message;
     next.session_id = r->session_id;

@@ -47,7 +47,7 @@ struct api_xml_reading {
 
 void api_xml_reading_init(struct api_xml_reading *r, const struct api_handlers *handlers, void *data);
 /* Ready for the next document, with the memory of the last. */
-void api_xml_reading_again(struct api_xml_reading *r);
+void api_xml_reading_again(struct api_xml_reading *r, void *data);
 void api_xml_reading_done(struct api_xml_reading *r);
 
 /* An error found by the caller, or 0; returns the first of all. */

@@ -87,13 +87,63 @@ static int on_entity(const struct api_entity *entity, void *data)
 
 static const struct api_handlers handlers = {.on_task = on_task, .on_entity = on_entity};
 
+/* ---- reading ---- */
+
+/* Most answers come in one piece, so a few readers do for all that is in flight. */
+static struct api_reader *reader_take(struct exchange *e)
+{
+    struct server *server = e->server;
+    if (e->format != server->format || !server->n_readers)
+        return e->format->reader_new(&handlers, e);
+    struct api_reader *reader = server->readers[--server->n_readers];
+    if (e->format->reader_again(reader, e) == 0)
+        return reader;
+    return e->format->reader_free(reader);
+}
+
+static void reader_give(struct exchange *e)
+{
+    struct server *server = e->server;
+    if (e->reader && e->format == server->format && server->n_readers < READERS_KEPT)
+        server->readers[server->n_readers++] = e->reader;
+    else
+        e->format->reader_free(e->reader);
+    e->reader = NULL;
+}
+
 /* Keeps the transfer going after a reading error: the status alone may say enough. */
 static int on_body(const char *data, size_t len, void *user)
 {
     struct exchange *e = user;
+    if (!e->reader && !e->read_error && !(e->reader = reader_take(e)))
+        e->read_error = -ENOMEM;
     if (!e->read_error)
         e->read_error = e->format->reader_feed(e->reader, data, len);
     return 0;
+}
+
+/* A text of the document, kept when its reader goes. */
+static const char *doc_text(struct exchange *e, const char *text)
+{
+    const char *copy = text && *text ? arena_str(e->arena, text) : "";
+    if (!copy)
+        e->read_error = -ENOMEM;
+    return copy ? copy : "";
+}
+
+/* The body has ended; an answer may have none. */
+static void exchange_read(struct exchange *e)
+{
+    if (e->reader) {
+        int r = e->format->reader_end(e->reader, &e->doc);
+        if (!e->read_error)
+            e->read_error = r;
+    }
+    if (e->read_error)
+        e->doc = (struct api_doc){0};
+    e->doc.error_message = doc_text(e, e->doc.error_message);
+    e->doc.session_id = doc_text(e, e->doc.session_id);
+    reader_give(e);
 }
 
 static void exchange_unlink(struct exchange *e)
@@ -112,9 +162,7 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     struct exchange *e = user;
     struct engine *engine = e->server->engine;
     (void)request;
-    int r = e->format->reader_end(e->reader, &e->doc);
-    if (!e->read_error)
-        e->read_error = r;
+    exchange_read(e);
     e->outcome = reply->outcome;
     e->status = reply->status;
     e->retry_after_ms = reply->retry_after_ms;
@@ -142,7 +190,6 @@ static void secret_free(char *secret)
 
 static void exchange_destroy(struct exchange *e)
 {
-    e->format->reader_free(e->reader);
     arena_free(e->arena);
     buf_done(&e->path);
     buf_done(&e->body);
@@ -159,26 +206,25 @@ void exchange_free_spare(struct server *server)
         exchange_destroy(e);
     }
     server->n_spare = 0;
+    while (server->n_readers)
+        server->format->reader_free(server->readers[--server->n_readers]);
 }
 
-/* Most of its cost is the reader's memory: an exchange of the common size is kept for the next request. */
+/* An exchange of the common size is kept for the next request. */
 static bool exchange_keep(struct exchange *e)
 {
     struct server *server = e->server;
     bool large =
         e->size_tasks > SPARE_MAX || e->size_entities > SPARE_MAX || arena_size(e->arena) > SPARE_BYTES;
-    if (large || server->n_spare >= server->settings->in_flight_max || e->format != server->format ||
-        e->format->reader_again(e->reader) < 0)
+    if (large || server->n_spare >= server->settings->in_flight_max)
         return false;
     arena_reset(e->arena);
     buf_reset(&e->path);
     buf_reset(&e->body);
     *e = (struct exchange){.next = server->spare,
                            .server = server,
-                           .format = e->format,
                            .path = e->path,
                            .body = e->body,
-                           .reader = e->reader,
                            .arena = e->arena,
                            .tasks = e->tasks,
                            .size_tasks = e->size_tasks,
@@ -197,7 +243,7 @@ struct exchange *exchange_free(struct exchange *e)
     secret_free(e->sent_token);
     free(e->text);
     e->token = e->sent_token = e->text = NULL;
-    if (!e->arena || !e->reader || !exchange_keep(e))
+    if (!e->arena || !exchange_keep(e))
         exchange_destroy(e);
     return NULL;
 }
@@ -209,10 +255,10 @@ static bool exchange_is_list(enum exchange_kind kind)
 }
 
 /* One that is empty: kept from an earlier request, or made. */
-static struct exchange *exchange_take(struct server *server, const struct api_format *format)
+static struct exchange *exchange_take(struct server *server)
 {
     struct exchange *e = server->spare;
-    if (e && e->format == format) {
+    if (e) {
         server->spare = e->next;
         server->n_spare--;
         e->next = NULL;
@@ -221,21 +267,18 @@ static struct exchange *exchange_take(struct server *server, const struct api_fo
     e = calloc(1, sizeof(*e));
     if (!e)
         return NULL;
-    *e = (struct exchange){.server = server,
-                           .format = format,
-                           .path = BUF_INIT(16 * 1024),
-                           .body = BUF_INIT(64 * 1024),
-                           .arena = arena_new(),
-                           .reader = format->reader_new(&handlers, e)};
-    return e->arena && e->reader ? e : exchange_free(e);
+    *e = (struct exchange){
+        .server = server, .path = BUF_INIT(16 * 1024), .body = BUF_INIT(64 * 1024), .arena = arena_new()};
+    return e->arena ? e : exchange_free(e);
 }
 
 struct exchange *exchange_new_as(struct server *server, enum exchange_kind kind, enum http_method method,
                                  const struct api_format *format)
 {
-    struct exchange *e = exchange_take(server, format);
+    struct exchange *e = exchange_take(server);
     if (!e)
         return NULL;
+    e->format = format;
     e->kind = kind;
     e->serial = server->session.serial;
     if (server->token && kind != EXCHANGE_LOGON && !(e->sent_token = strdup(server->token)))

@@ -24,7 +24,8 @@
 #define ANSWER_MAX ((size_t)1 << 20) /* design note 13 */
 #define LIST_MAX ((size_t)256 << 20)
 #define SEEN_MAX ((size_t)15 << 20) /* what may be kept of one answer */
-#define PAGES_MAX 20000             /* of one list; 2 million jobs where the server gives 100 a page */
+#define READERS_KEPT 8
+#define PAGES_MAX 20000 /* of one list; 2 million jobs where the server gives 100 a page */
 #define PAGE_SIZE 500
 #define COLLECTIONS_KEPT 40 /* as many as half of `settle` may see, see COLLECT_GAP_MS */
 
@@ -86,7 +87,7 @@ struct exchange {
     enum clone_form form; /* SUBMIT */
     struct buf path, body;
     /* the answer */
-    struct api_reader *reader;
+    struct api_reader *reader; /* while its body arrives */
     struct api_doc doc;
     int read_error;
     struct arena *arena;
@@ -294,6 +295,8 @@ struct server {
     struct exchange *exchanges;
     struct exchange *spare; /* for the next requests */
     unsigned n_spare;
+    struct api_reader *readers[READERS_KEPT]; /* of its format, for the next answers */
+    unsigned n_readers;
     unsigned in_flight; /* exchanges that have been sent */
     unsigned submits;   /* clone requests: decided, being stored, sent */
     unsigned others;    /* exchanges in flight that are none */
@@ -346,6 +349,7 @@ struct server {
     size_t orphans;     /* unfinished clone tasks without owner in it */
     size_t n_listed;    /* how many tasks it had */
     uint64_t task_ms;   /* how long tasks take, smoothed; 0: not known */
+    uint64_t least_ms;  /* and at least */
     unsigned singles, looks;
     /* doubt */
     struct backup_server *backup_servers;

@@ -212,6 +212,7 @@ int http_curl_set_server(struct http_curl *http, const struct server_settings *s
     password_free(http->password);
     http->password = copy;
     http->settings = settings;
+    http->n_settings++;
     http_set_connections(http);
     return 0;
 }
@@ -238,6 +239,7 @@ int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const
                                .loop = loop,
                                .multi = multi,
                                .settings = settings,
+                               .n_settings = 1,
                                .media_type = media_type,
                                .password = copy};
     uv_timer_init(loop, &http->timer);

@@ -9,6 +9,12 @@
 #include "io/http_tls.h"
 #include "model/settings.h"
 
+/* Bytes that curl receives at once: most answers are small, and there may be a thousand of them. */
+#define SMALL_BODY ((size_t)1 << 20)
+#define SMALL_BUFFER 4096L
+#define LARGE_BUFFER 65536L
+#define SEND_BUFFER 16384L /* the least that curl allows */
+
 /* ---- header lines ---- */
 
 void header_set_release(struct header_set *set)
@@ -225,6 +231,7 @@ struct transfer *transfer_new(struct http_curl *http)
     curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_ms);
     curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)s->request_ms);
     curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, 60L);
+    curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -269,19 +276,35 @@ static void set_credentials(struct transfer *t, bool logon)
     curl_easy_setopt(t->easy, CURLOPT_PASSWORD, logon ? t->http->password : NULL);
 }
 
+/* The URL stays the server's, so that curl has less to take apart and to print; the path goes as it is. */
+static int set_target(struct transfer *t, const char *path)
+{
+    if (t->settings != t->http->n_settings &&
+        curl_easy_setopt(t->easy, CURLOPT_URL, t->http->settings->url) != CURLE_OK)
+        return -ENOMEM;
+    t->settings = t->http->n_settings;
+    return curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, path) == CURLE_OK ? 0 : -ENOMEM;
+}
+
+/* Curl takes this memory for each transfer anew. */
+static void set_buffer(struct transfer *t, size_t body_max)
+{
+    long size = body_max > SMALL_BODY ? LARGE_BUFFER : SMALL_BUFFER;
+    if (t->buffer != size)
+        curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, size);
+    t->buffer = size;
+}
+
 int transfer_prepare(struct transfer *t, struct http_request *request)
 {
-    char url[20 * 1024];
-    int n = snprintf(url, sizeof(url), "%s%s", t->http->settings->url, request->path);
-    if (n < 0 || (size_t)n >= sizeof(url))
-        return -ENOMEM;
     t->request = request;
     t->sent = t->received = t->header_bytes = 0;
     t->too_large = t->aborted = t->paused = false;
     t->error[0] = '\0';
     t->headers = header_set_for(t->http, request->media_type, request->logon ? NULL : request->session);
-    if (!t->headers || curl_easy_setopt(t->easy, CURLOPT_URL, url) != CURLE_OK)
+    if (!t->headers || set_target(t, request->path) < 0)
         return -ENOMEM;
+    set_buffer(t, request->body_max);
     set_method(t, request);
     set_credentials(t, request->logon);
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER,

@@ -26,6 +26,8 @@ struct transfer {
     CURL *easy;
     struct http_request *request; /* NULL: free */
     struct header_set *headers;
+    unsigned settings; /* number of those whose URL it has */
+    long buffer;       /* bytes that curl receives at once */
     size_t sent, received, header_bytes;
     bool too_large;
     bool paused;        /* until the loop comes round */
@@ -49,6 +51,7 @@ struct http_curl {
     uv_check_t check;             /* ends a turn */
     uint64_t turn, turn_began_ns; /* number; 0 between turns */
     const struct server_settings *settings;
+    unsigned n_settings; /* so many there have been */
     const char *media_type;
     char *password;
     struct header_set *headers; /* the last ones */
