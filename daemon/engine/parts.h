@@ -259,12 +259,14 @@ struct sweep {
     bool active;
     unsigned asking; /* pages under way, also those of a sweep that was given up */
     uint64_t started_ms, due_ms;
-    unsigned pages; /* of this pass, as far as is known; 0: not even the first is read */
-    unsigned known; /* as many there were when the list was read last; 0: not known */
-    unsigned first; /* page that is asked for first, and tells how many there are */
-    unsigned down;  /* page to ask for next, towards the first; 0: none */
-    unsigned up;    /* the last page that has been asked for, or was known to be */
-    unsigned read;  /* pages read */
+    unsigned pages;     /* of this pass, as far as is known; 0: not even the first is read */
+    unsigned known;     /* as many there were when the list was read last; 0: not known */
+    unsigned page_size; /* jobs on each but the last; 0: not known */
+    bool counted;       /* the last page has told how many there are */
+    unsigned first;     /* page that is asked for alone, to tell how many there are; 0: none */
+    unsigned down;      /* page to ask for next, towards the first; 0: none */
+    unsigned up;        /* the last page that has been asked for, or was known to be */
+    unsigned read;      /* pages read */
     unsigned pass;
     bool marked; /* it has shown a job with a mark: this server keeps them */
     bool proof;  /* absence may be concluded from it: two passes when there are pages */
@@ -275,6 +277,7 @@ struct sweep {
     struct table strangers; /* names of items in doubt that a job without their mark has */
     unsigned finds;         /* looks since the last news, for their spacing */
     size_t goal, verified;  /* so many clones are to be verified, nothing else is wanted; 0: all is read */
+    size_t shown;           /* clones that a look counted already, and a later one has to verify, at most */
     size_t seen;            /* jobs */
     size_t jobs;            /* as many the last one had to read */
     unsigned failures;      /* sweeps in a row that were answered with what cannot be used */

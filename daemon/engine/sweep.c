@@ -22,6 +22,8 @@ void sweep_stop(struct server *server)
                             .finds = sweep->finds,
                             .jobs = sweep->jobs,
                             .known = sweep->known,
+                            .page_size = sweep->page_size,
+                            .shown = sweep->shown,
                             .asking = sweep->asking,
                             .failures = sweep->failures,
                             .useless_ms = sweep->useless_ms,
@@ -55,11 +57,23 @@ static int sweep_names(struct server *server)
     return 0;
 }
 
+/* The last page, as far as it can be told: those that were there, and what has surely been made since. */
+static unsigned sweep_last(const struct sweep *sweep)
+{
+    size_t made = sweep->goal > sweep->shown ? sweep->goal - sweep->shown : 0;
+    size_t more = sweep->page_size ? made / sweep->page_size : 0;
+    return more < PAGES_MAX ? sweep->known + (unsigned)more : sweep->known;
+}
+
+/* One that verifies asks for the last pages at once; any other for the first, to learn how many there are. */
 static void sweep_pass(struct sweep *sweep, unsigned pass)
 {
+    bool last_first = sweep->goal && sweep->known;
     sweep->pass = pass;
-    sweep->first = sweep->proof || !sweep->known ? 1 : sweep->known;
-    sweep->pages = sweep->read = 0;
+    sweep->read = 0;
+    sweep->counted = false;
+    sweep->first = last_first ? 0 : 1;
+    sweep->pages = sweep->down = sweep->up = last_first ? sweep_last(sweep) : 0;
 }
 
 size_t sweep_unverified(const struct server *server)
@@ -101,7 +115,7 @@ static unsigned sweep_page(const struct sweep *sweep)
 static size_t sweep_most(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
-    size_t most = server_pages(server), per_page = sweep->read ? sweep->seen / sweep->read + 1 : PAGE_SIZE;
+    size_t most = server_pages(server), per_page = sweep->page_size ? sweep->page_size : PAGE_SIZE;
     size_t left = sweep->goal > sweep->verified ? sweep->goal - sweep->verified : 0;
     size_t needed = left / per_page + 1;
     return sweep->goal && needed < most ? needed : most;
@@ -248,20 +262,34 @@ static void sweep_end(struct server *server)
     sweep_stop(server);
 }
 
-/* How many pages there are, as the one that is read first and the last one tell: it may grow meanwhile (what
- * is to be verified is there already). False when there are fewer than were known. */
-static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_paging *paging)
+/* How many clones the list may show by now that a later look has to verify. */
+static size_t sweep_shown(const struct server *server)
 {
+    const struct sweep *sweep = &server->sweep;
+    size_t n = sweep_unverified(server) + server->in_doubt;
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        n += run->server == server ? run->count[ITEM_RUNNING] + run->count[ITEM_SUBMITTING] : 0;
+    return sweep->goal > sweep->verified ? n - (sweep->goal - sweep->verified) : n;
+}
+
+/* How many pages there are, as the first and the last one tell. It may grow meanwhile; what is to be verified
+ * is there already. False when there are fewer than were known. */
+static bool sweep_count(struct server *server, unsigned page, const struct api_paging *paging)
+{
+    struct sweep *sweep = &server->sweep;
     bool begins = !sweep->pages;
     if (begins)
-        sweep->pages = sweep->first;
-    if (paging->given && (begins || (page == sweep->pages && !sweep->goal))) {
-        if (paging->pages < page && page > 1)
+        sweep->pages = page;
+    if (page == sweep->pages && !(sweep->goal && sweep->counted)) {
+        sweep->counted = true;
+        sweep->shown = sweep_shown(server);
+        if (paging->given && paging->pages < page && page > 1)
             return false;
-        if (paging->pages > sweep->pages)
+        if (paging->given && paging->pages > sweep->pages)
             sweep->pages = paging->pages;
-        else if (paging->has_next && page == sweep->pages)
+        else if (paging->given && paging->has_next)
             sweep->pages++;
+        sweep->page_size = paging->given ? paging->page_size : 0;
     }
     if (begins)
         sweep->down = sweep->up = sweep->pages;
@@ -301,7 +329,7 @@ static void sweep_useless(struct server *server)
 static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
-    bool fewer = !sweep_count(sweep, page, paging);
+    bool fewer = !sweep_count(server, page, paging);
     if (fewer || sweep->pages > PAGES_MAX) {
         sweep->known = 0; /* begun anew from the first page */
         if (fewer)
