@@ -312,6 +312,7 @@ struct server {
     /* trouble */
     uint64_t unreachable_ms, probe_ms;
     uint64_t failed_ms; /* the last failure that counted */
+    bool probing;       /* a sign of life is awaited */
     uint64_t back_ms;   /* end of the last outage that was worth the name */
     unsigned probes;
     enum server_trouble trouble;

@@ -264,7 +264,7 @@ static void server_keep_alive(struct server *server)
     if (!e)
         return;
     buf_add_str(&e->path, other ? "/api/backupServers" : "/api/logonSessions");
-    exchange_start(e);
+    server->probing = exchange_start(e) == 0;
 }
 
 static void server_log_off(struct server *server)
@@ -312,6 +312,8 @@ static void server_route(struct exchange *e, const struct fault_decision *decisi
         doubt_collected(e);
         break;
     case EXCHANGE_KEEPALIVE:
+        e->server->probing = false;
+        break;
     case EXCHANGE_LOGOFF:
     case EXCHANGE_KIND_COUNT:
         break;
@@ -389,10 +391,16 @@ static void server_give_back(struct server *server)
 }
 
 /* After trouble one harmless request tries whether the server is back; nothing else leaves until it is. */
+static uint64_t server_probe_due(const struct server *server)
+{
+    bool may = server->session.state == SESSION_OPEN && server->unreachable_ms && !server->probing &&
+               server->in_flight < server->settings->in_flight_max; /* one may hang for long */
+    return may ? server->probe_ms : INSTANT_NEVER;
+}
+
 static void server_probe(struct server *server)
 {
-    if (server->session.state == SESSION_OPEN && server->unreachable_ms && server->in_flight == 0 &&
-        server->engine->now.mono_ms >= server->probe_ms)
+    if (server->engine->now.mono_ms >= server_probe_due(server))
         server_keep_alive(server);
 }
 
@@ -429,7 +437,7 @@ uint64_t server_due(const struct server *server)
     if (server->session.state == SESSION_CLOSED && server_has_work(server))
         due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
     if (server->session.state == SESSION_OPEN && server->unreachable_ms) { /* nothing but probes */
-        due = server->in_flight == 0 ? server->probe_ms : INSTANT_NEVER;
+        due = server_probe_due(server);
     } else if (server->session.state == SESSION_OPEN &&
                server_room(server)) { /* else an answer comes first */
         due = min_u64(watch_due(server), doubt_due(server));

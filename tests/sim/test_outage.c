@@ -117,6 +117,27 @@ static void test_while_reading_names(void **state)
     ends_well(world);
 }
 
+/* A request that hangs for a minute does not keep the probe from leaving. */
+static void test_while_one_hangs(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(ITEMS);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_TASKS, .spoil = spoil_by_name("request-lost"), .count = 1};
+    world->scripts[1] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("unsent"), .skip = 20, .count = 1};
+    world->ems[0].settings.tasks_max = ITEMS;
+    scene_begin(world);
+    while (!world->scripts[1].answered || !engine_server_status(world->engine, "em0").since_ms)
+        scene_step(world);
+    assert_int_equal(world->scripts[0].answered, 0);
+    assert_int_equal(world->ems[0].polls_in_flight, 1);
+    uint64_t from = world->now_ms;
+    assert_true(goes_on_after_ms(world, REQUEST_CLONE) < 50);
+    assert_true(world->now_ms - from < 3000);
+    ends_well(world);
+}
+
 /* Only tasks are awaited: they are looked at as soon as the server is back. */
 static void test_while_tasks_run(void **state)
 {
@@ -210,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_while_cloning),
         cmocka_unit_test(test_while_reading_names),
+        cmocka_unit_test(test_while_one_hangs),
         cmocka_unit_test(test_while_tasks_run),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_names_that_cannot_be_read),
