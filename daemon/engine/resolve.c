@@ -201,16 +201,19 @@ static int resolve_seen(struct run *run, const struct seen_entity *seen)
     return resolve_add_hit(run, &hit);
 }
 
+/* Once the jobs are known, the sources are read beside the repositories. */
 static void resolve_next_phase(struct run *run)
 {
     if (run->phase == PHASE_JOBS && hold_collect(run) == 0 && bind_more_names(run)) {
         resolve_ask_from_start(run, PHASE_RENAMES);
-    } else if (run->phase != PHASE_REPOSITORIES && run->n_repositories) {
-        resolve_ask_from_start(run, PHASE_REPOSITORIES);
-    } else {
-        run->phase = PHASE_SOURCES;
-        bind_sources(run);
+        return;
     }
+    if (run->phase != PHASE_REPOSITORIES)
+        bind_sources(run);
+    if (run->phase != PHASE_REPOSITORIES && run->n_repositories)
+        resolve_ask_from_start(run, PHASE_REPOSITORIES);
+    else
+        run->phase = PHASE_SOURCES;
 }
 
 /* How many pages there are, as far as this one tells. */
@@ -434,10 +437,10 @@ void resolve_act(struct run *run)
         !server_ready(run->server) || !server_room(run->server) || run->engine->stopping ||
         run->state == RUN_PAUSED || run->engine->now.mono_ms < run->ask_ms)
         return;
-    if (run->phase == PHASE_SOURCES)
-        resolve_ask_sources(run);
-    else
+    if (run->phase != PHASE_SOURCES)
         resolve_ask_pages(run);
+    if (run->phase >= PHASE_REPOSITORIES)
+        resolve_ask_sources(run);
 }
 
 uint64_t resolve_due(const struct run *run)
@@ -447,7 +450,8 @@ uint64_t resolve_due(const struct run *run)
         server->session.state != SESSION_OPEN || server->unreachable_ms || !server_room(server) ||
         run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
-    if (run->phase == PHASE_SOURCES ? !resolve_unread(run) || run->asking : !resolve_unasked(run))
+    if (!(run->phase != PHASE_SOURCES && resolve_unasked(run)) &&
+        !(run->phase >= PHASE_REPOSITORIES && resolve_unread(run) && !run->asking))
         return INSTANT_NEVER;
     uint64_t due = run->ask_ms;
     if (due < server->probe_ms)
