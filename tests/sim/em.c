@@ -124,7 +124,8 @@ static uint64_t clone_placed(struct em *em, unsigned server, uint64_t takes)
 static uint64_t clone_end(struct em *em, unsigned server, bool fails, bool *ret_late)
 {
     struct world *world = em->world;
-    uint64_t now = world->now_ms, takes = 200 + world_below(world, em->clone_max_ms - 200);
+    uint64_t now = world->now_ms, least = em->clone_min_ms ? em->clone_min_ms : 200;
+    uint64_t takes = least + world_below(world, em->clone_max_ms - least);
     if (em->task_places)
         return clone_placed(em, server, takes);
     if (em->serial) { /* one after another; those that fail take no time */

@@ -99,6 +99,7 @@ struct em {
     unsigned spoil_permille, clone_spoil_permille, collect_spoil_permille, fail_permille, hang_permille,
         late_permille;
     unsigned omit_permille; /* how many tasks a list leaves out */
+    uint64_t clone_min_ms;  /* 0: 200 */
     uint64_t clone_max_ms, delay_max_ms, collect_max_ms, collect_every_ms;
     uint64_t wire_ms; /* a way takes at most */
     unsigned places;  /* that serve requests, each for about service_ms; 0: as many as come */

@@ -1,0 +1,94 @@
+/* Polling in proportion: how late an end is seen, and what that costs in requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "world.h"
+
+#define ITEMS 1000
+#define WIRE_MS 310 /* a poll's way there and back, at most */
+
+/* Tasks of about `task_ms`, 200 of them at once. */
+static struct world *working(uint64_t task_ms)
+{
+    struct world *world = scene_quiet(ITEMS);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 50;
+    em->settings.tasks_max = 200 / SIM_BACKUP_SERVERS;
+    em->settings.poll_interval_ms = 100;
+    em->clone_max_ms = task_ms + 201;
+    em->clone_min_ms = task_ms;
+    scene_begin(world);
+    return world;
+}
+
+/* How late ends are seen, in the mean and at most. */
+static void lateness(const struct world *world, uint64_t *ret_mean, uint64_t *ret_most)
+{
+    const struct sim_run *run = &world->runs[0];
+    uint64_t sum = 0;
+    *ret_most = 0;
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        const struct sim_job *job;
+        char mark[ITEM_MARK_MAX];
+        item_mark(mark, run->id, i);
+        assert_int_equal(em_clones(run->em, mark, &job), 1);
+        int64_t seen_ms = run->rows[i].finished_ms - world_instant(world).wall_ms + (int64_t)world->now_ms;
+        uint64_t late = (uint64_t)seen_ms - job->done_ms;
+        sum += late;
+        *ret_most = late > *ret_most ? late : *ret_most;
+    }
+    *ret_mean = sum / ITEMS;
+}
+
+static double per_clone(const struct world *world)
+{
+    double all = 0;
+    for (int kind = 0; kind < REQUEST_COUNT; kind++)
+        all += world->asked[kind];
+    return all / ITEMS;
+}
+
+static void tasks_of_a_minute(void **state)
+{
+    struct world *world = working(60000);
+    uint64_t mean, most;
+    (void)state;
+    assert_true(scene_run(world));
+    lateness(world, &mean, &most);
+    print_message("%.2f requests per clone, seen %llu ms late, at most %llu\n", per_clone(world),
+                  (unsigned long long)mean, (unsigned long long)most);
+    assert_true(mean <= 3600 + WIRE_MS); /* half of a tenth, of what is known of the time */
+    assert_true(most <= 6000 + WIRE_MS);
+    assert_true(per_clone(world) <= 2.3);
+    scene_free(world);
+}
+
+static void tasks_of_a_second(void **state)
+{
+    struct world *world = working(1000);
+    uint64_t mean, most;
+    (void)state;
+    assert_true(scene_run(world));
+    lateness(world, &mean, &most);
+    print_message("%.2f requests per clone, seen %llu ms late, at most %llu\n", per_clone(world),
+                  (unsigned long long)mean, (unsigned long long)most);
+    assert_true(mean <= 110 + WIRE_MS);
+    assert_true(per_clone(world) <= 2.2);
+    scene_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tasks_of_a_minute),
+        cmocka_unit_test(tasks_of_a_second),
+    };
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
