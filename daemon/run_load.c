@@ -85,9 +85,9 @@ static int on_held(const char *run_id, const struct item *item, void *data)
         return 0;
     if (load->n_held == load->size_held && grow_held(load) < 0)
         return -ENOMEM;
-    struct engine_held held = {arena_intern(load->arena, item->server_id),
-                               arena_intern(load->arena, item->name),
-                               arena_intern(load->arena, item->job_uid), item->state != ITEM_SUCCEEDED};
+    struct engine_held held = {arena_intern(load->arena, item->server_id), arena_str(load->arena, item->name),
+                               arena_str(load->arena, item->job_uid), item->state != ITEM_SUCCEEDED,
+                               item_state_final(item->state) ? item->finished_ms : 0};
     const char *holder = arena_intern(load->arena, run_id);
     if (!held.server_id || !held.name || !holder)
         return -ENOMEM;

@@ -68,7 +68,8 @@ int engine_set_session(struct engine *engine, const char *server, const char *to
 /* A name that another run of this state directory holds, when that run is not in the engine (contract 3). */
 struct engine_held {
     const char *server_id, *name, *job_uid;
-    bool unfinished;
+    bool unfinished;     /* nobody knows whether the job is there */
+    int64_t finished_ms; /* wall time: `settle` later it is held no longer; 0: no end is in sight */
 };
 
 /* What a run is added for. */

@@ -4,6 +4,8 @@
  * name holds it against all; one whose names are still being read holds it against
  * younger runs only (run ids are in order of acceptance), so no two runs ever wait
  * for each other. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/parts.h"
@@ -79,10 +81,91 @@ static int hold_add(struct run *run, struct run *holder, uint32_t slot)
     return hit.name && hit.server_id ? resolve_add_hit(run, &hit) : -1;
 }
 
+/* ---- of runs that are not in the engine ---- */
+
+static int64_t hold_until(const struct run *run, int64_t finished_ms)
+{
+    return finished_ms ? finished_ms + (int64_t)run->server->settings->settle_ms : INT64_MAX;
+}
+
+static struct kept *kept_new(struct run *run)
+{
+    if (run->n_kept == run->size_kept) {
+        size_t size = run->size_kept ? run->size_kept * 2 : 16;
+        struct kept *all = realloc(run->kept, size * sizeof(*all));
+        if (!all)
+            return NULL;
+        run->kept = all;
+        run->size_kept = size;
+    }
+    return &run->kept[run->n_kept++];
+}
+
+/* May the plan come to want names that it does not know yet? */
+static bool wants_more_names(const struct run *run)
+{
+    for (size_t i = 0; i < run->n; i++)
+        if (run->plan->clones[i].late || run->plan->clones[i].on_conflict == ON_CONFLICT_RENAME)
+            return true;
+    return false;
+}
+
+/* Keeps what the store says of other runs, for each reading of the names: 0 or -ENOMEM. */
+int hold_keep(struct run *run, const struct engine_run_options *options)
+{
+    struct arena *arena = run->plan->arena;
+    bool all = wants_more_names(run) || run->mode != ENGINE_RUN; /* a retry reads names of its own */
+    for (size_t i = 0; i < options->n_held; i++) {
+        const struct engine_held *held = &options->held[i];
+        const char *id = held->job_uid ? strrchr(held->job_uid, ':') : NULL;
+        if (!all && !table_key(&run->names, held->name))
+            continue;
+        struct kept kept = {.name = arena_str(arena, held->name),
+                            .server_id = arena_intern(arena, held->server_id),
+                            .job_id = arena_str(arena, id ? id + 1 : ""),
+                            .until_ms = hold_until(run, held->finished_ms),
+                            .unfinished = held->unfinished};
+        struct kept *place = kept.name && kept.server_id && kept.job_id ? kept_new(run) : NULL;
+        if (!place)
+            return -ENOMEM;
+        *place = kept;
+    }
+    return 0;
+}
+
+/* The names are read anew. */
+void hold_begin(struct run *run)
+{
+    for (size_t i = 0; i < run->n_kept; i++)
+        run->kept[i].added = false;
+}
+
+static int hold_add_kept(struct run *run)
+{
+    for (size_t i = 0; i < run->n_kept; i++) {
+        struct kept *kept = &run->kept[i];
+        const char *name = kept->added ? NULL : table_key(&run->names, kept->name);
+        if (!name || run->engine->now.wall_ms >= kept->until_ms)
+            continue;
+        struct hit hit = {.name = name,
+                          .server_id = kept->server_id,
+                          .job_id = kept->job_id,
+                          .unfinished = kept->unfinished};
+        if (resolve_add_hit(run, &hit) < 0)
+            return -1;
+        kept->added = true;
+    }
+    return 0;
+}
+
+/* ---- all of them ---- */
+
 /* Adds a hit for each item of another run of the server that holds a wanted name: 0, or negative when out of
  * memory. */
 int hold_collect(struct run *run)
 {
+    if (hold_add_kept(run) < 0)
+        return -1;
     for (struct run *other = run->engine->runs; other; other = other->next) {
         if (other == run || other->server != run->server || other->mode == ENGINE_PREVIEW || other->gone)
             continue;
@@ -104,6 +187,32 @@ bool hold_ready(const struct run *run)
     return true;
 }
 
+/* The holder's run is about to be freed: the hit stands for it from now on, and is kept for the next reading.
+ */
+static void hold_leave(struct run *run, struct hit *hit)
+{
+    enum hold hold = hold_of(run, hit);
+    const char *job = arena_intern(run->plan->arena, hold_job(hit));
+    int64_t finished_ms = hit->holder->slots[hit->slot].item.finished_ms;
+    hit->job_id = job ? job : "";
+    hit->holder = NULL;
+    hit->unfinished = hold == HOLD_WAIT || hold == HOLD_DOUBT;
+    if (hold == HOLD_FREE) {
+        hit->server_id = ""; /* no backup server has this id: it is nobody's */
+        return;
+    }
+    struct kept *kept = kept_new(run);
+    const char *name = arena_str(run->plan->arena, hit->name);
+    if (!kept || !name)
+        engine_out_of_memory(); /* the name would be free after the next pause */
+    *kept = (struct kept){.name = name,
+                          .server_id = hit->server_id,
+                          .job_id = hit->job_id,
+                          .until_ms = hold_until(run, finished_ms),
+                          .unfinished = hit->unfinished,
+                          .added = true};
+}
+
 /* The run is about to be freed: what others know of its names is kept as it stands. */
 void hold_forget(struct run *gone)
 {
@@ -112,13 +221,7 @@ void hold_forget(struct run *gone)
             struct hit *hit = &run->hits[i];
             if (hit->holder != gone)
                 continue;
-            enum hold hold = hold_of(run, hit);
-            const char *job = arena_intern(run->plan->arena, hold_job(hit));
-            hit->job_id = job ? job : "";
-            hit->holder = NULL;
-            hit->unfinished = hold == HOLD_WAIT || hold == HOLD_DOUBT;
-            if (hold == HOLD_FREE)
-                hit->server_id = ""; /* no backup server has this id: it is nobody's */
+            hold_leave(run, hit);
         }
     }
     gone->server->released++;

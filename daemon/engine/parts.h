@@ -141,6 +141,15 @@ struct hit {
     uint32_t slot; /* of the holder */
 };
 
+/* A name that an item of a run holds which is not in the engine, or not any more: what becomes a hit in each
+ * reading of the names. */
+struct kept {
+    const char *name, *server_id, *job_id;
+    int64_t until_ms; /* wall time; INT64_MAX: no end is in sight */
+    bool unfinished;
+    bool added; /* in this reading */
+};
+
 /* What the operator asks for, until it is decided. */
 enum run_command {
     COMMAND_NONE,
@@ -210,6 +219,8 @@ struct run {
     struct table names; /* wanted names: to 1 + hit, 0 while nobody has it */
     struct hit *hits;
     size_t n_hits, size_hits;
+    struct kept *kept;
+    size_t n_kept, size_kept;
     struct taken taken_names, taken_folders;     /* of bound items */
     const char **near_jobs, **near_repositories; /* names that look like missing ones */
     size_t n_near_jobs, n_near_repositories;
@@ -492,6 +503,8 @@ enum hold {
 };
 enum hold hold_of(const struct run *run, const struct hit *hit);
 const char *hold_job(const struct hit *hit);
+int hold_keep(struct run *run, const struct engine_run_options *options);
+void hold_begin(struct run *run);
 int hold_collect(struct run *run);
 bool hold_ready(const struct run *run);
 void hold_forget(struct run *gone);

@@ -92,6 +92,7 @@ int resolve_begin(struct run *run)
 {
     size_t queued = 0;
     run->bound = 0;
+    hold_begin(run);
     for (size_t i = 0; i < run->n; i++) {
         const struct plan_clone *clone = &run->plan->clones[i];
         if (run->slots[i].item.state != ITEM_QUEUED)

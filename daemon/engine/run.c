@@ -15,6 +15,7 @@ struct run *run_free(struct run *run)
     heap_done(&run->due);
     table_done(&run->source_ids);
     free(run->sources);
+    free(run->kept);
     free(run->slots);
     plan_free(run->plan);
     free(run);
@@ -136,22 +137,6 @@ static int run_fill(struct run *run, const struct engine_run_options *options, s
     return 0;
 }
 
-static int run_hold(struct run *run, const struct engine_run_options *options)
-{
-    for (size_t i = 0; i < options->n_held; i++) {
-        const struct engine_held *held = &options->held[i];
-        const char *id = held->job_uid ? strrchr(held->job_uid, ':') : NULL;
-        struct hit hit = {.name = table_key(&run->names, held->name), .unfinished = held->unfinished};
-        if (!hit.name)
-            continue; /* not wanted */
-        hit.server_id = run_str(run, held->server_id);
-        hit.job_id = arena_str(run->plan->arena, id ? id + 1 : "");
-        if (!hit.server_id || !hit.job_id || resolve_add_hit(run, &hit) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
 static void run_begin(struct run *run, const struct engine_run_options *options)
 {
     struct engine *engine = run->engine;
@@ -198,7 +183,7 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     if (r == 0 && (run->mode == ENGINE_RUN || run->mode == ENGINE_PREVIEW))
         r = resolve_begin(run);
     if (r == 0)
-        r = run_hold(run, options);
+        r = hold_keep(run, options);
     if (r < 0) {
         run_free(run);
         return r;

@@ -14,7 +14,7 @@
 #define NS " xmlns=\"http://www.veeam.com/ent/v1.0\""
 #define UP                                                          \
     "<Link Rel=\"Up\" Type=\"BackupServerReference\" Name=\"vbr\" " \
-    "Href=\"https://em/api/backupServers/bbbbbbbb-0000-0000-0000-000000000001\"/>"
+    "Href=\"https://em/api/backupServers/" TINY_SERVER_ID "\"/>"
 #define DAY_MS ((uint64_t)24 * 3600 * 1000)
 
 /* ---- the store ---- */
@@ -283,7 +283,7 @@ static void deliver(struct tiny *tiny)
 
 /* ---- turning ---- */
 
-static struct instant tiny_now(const struct tiny *tiny)
+struct instant tiny_now(const struct tiny *tiny)
 {
     return (struct instant){tiny->now_ms, 1790000000000 + (int64_t)tiny->now_ms};
 }

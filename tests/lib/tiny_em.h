@@ -16,6 +16,7 @@
 #include "model/settings.h"
 
 #define TINY_JOBS_MAX 2048
+#define TINY_SERVER_ID "bbbbbbbb-0000-0000-0000-000000000001" /* of its backup server */
 #define TINY_RUNS_MAX 8
 #define TINY_ITEMS_MAX 16
 #define TINY_FLIGHTS_MAX 64
@@ -82,6 +83,9 @@ void tiny_done(struct tiny *tiny);
 
 /* A job that is there already. Returns its place. */
 int tiny_add_job(struct tiny *tiny, const char *name, const char *description);
+
+/* What its clocks show. */
+struct instant tiny_now(const struct tiny *tiny);
 
 /* A plan of n clones of the template "T"; names are borrowed. */
 struct plan *tiny_plan(const char *const *names, size_t n, enum on_conflict on_conflict);

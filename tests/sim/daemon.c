@@ -81,9 +81,9 @@ static size_t held_names(const struct world *world, const struct sim_run *run, s
             continue;
         for (size_t i = 0; i < other->n_items; i++)
             if (other->stored[i] && row_holds(world, other, &other->rows[i]))
-                held[n++] =
-                    (struct engine_held){other->rows[i].server_id, other->rows[i].name,
-                                         other->rows[i].job_uid, other->rows[i].state != ITEM_SUCCEEDED};
+                held[n++] = (struct engine_held){
+                    other->rows[i].server_id, other->rows[i].name, other->rows[i].job_uid,
+                    other->rows[i].state != ITEM_SUCCEEDED, other->rows[i].finished_ms};
     }
     return n;
 }

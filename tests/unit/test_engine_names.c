@@ -83,6 +83,23 @@ static void a_younger_item_gets_a_name_that_came_free(void **state)
     assert_each_once(tiny, one, 1);
 }
 
+/* Of a run that is not in the engine: the names are read anew after a pause, what it holds is not. */
+static void a_held_name_stays_held_over_a_pause(void **state)
+{
+    struct tiny *tiny = *state;
+    const int64_t now = tiny_now(tiny).wall_ms, settle = (int64_t)tiny->settings.settle_ms;
+    const struct engine_held held[] = {{TINY_SERVER_ID, "One", "urn:veeam:Job:other", false, now},
+                                       {TINY_SERVER_ID, "Two", "urn:veeam:Job:older", false, now - settle}};
+    tiny_add_run(tiny, B, tiny_plan(four, 4, ON_CONFLICT_FAIL),
+                 (struct engine_run_options){.held = held, .n_held = 2});
+    assert_int_equal(engine_pause_run(tiny->engine, B), 0);
+    tiny_turn(tiny, 1000);
+    assert_int_equal(engine_resume_run(tiny->engine, B), 0);
+    assert_true(tiny_until_over(tiny, B));
+    assert_int_equal(tiny_item(tiny, B, 0)->error, ITEM_E_NAME_CONFLICT);
+    assert_int_equal(tiny->clones, 3);
+}
+
 static void a_name_stays_held_when_its_run_is_gone(void **state)
 {
     struct tiny *tiny = *state;
@@ -155,10 +172,15 @@ static void pages_are_read_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(a_younger_item_waits_then_conflicts),       test(a_younger_item_skips_what_the_older_made),
-        test(a_younger_item_takes_another_name),         test(a_name_beyond_many_others),
-        test(a_younger_item_gets_a_name_that_came_free), test(a_name_stays_held_when_its_run_is_gone),
-        test(an_interrupted_run_is_looked_at),           test(pages_are_read_side_by_side),
+        test(a_younger_item_waits_then_conflicts),
+        test(a_younger_item_skips_what_the_older_made),
+        test(a_younger_item_takes_another_name),
+        test(a_name_beyond_many_others),
+        test(a_younger_item_gets_a_name_that_came_free),
+        test(a_name_stays_held_when_its_run_is_gone),
+        test(a_held_name_stays_held_over_a_pause),
+        test(an_interrupted_run_is_looked_at),
+        test(pages_are_read_side_by_side),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
