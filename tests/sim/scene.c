@@ -209,6 +209,18 @@ static void draw_ways(struct world *world, struct em *em)
         em->form = rng_chance(&forms, 500) ? CLONE_FORM_TABLE : CLONE_FORM_JSON;
 }
 
+/* Some can be overloaded; drawn apart, so that the others stay as they are. */
+static void draw_load(struct world *world, struct em *em)
+{
+    struct rng rng = {.state = world->seed * 31 + 991 * (uint64_t)(em - world->ems)};
+    if (!rng_chance(&rng, 200))
+        return;
+    em->places = 1 + (unsigned)rng_below(&rng, 4);
+    em->service_ms = 20 + rng_below(&rng, 500);
+    world_say(world, "%s: %u places, each request takes about %llu ms", em->name, em->places,
+              (unsigned long long)em->service_ms);
+}
+
 static void draw_troubles(struct world *world, struct em *em)
 {
     uint64_t span = world->chaos_until_ms;
@@ -323,6 +335,7 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
         server_quiet(world, &world->ems[i], i);
         draw_settings(world, &world->ems[i]);
         draw_ways(world, &world->ems[i]);
+        draw_load(world, &world->ems[i]);
         draw_troubles(world, &world->ems[i]);
         describe(world, &world->ems[i]);
     }
