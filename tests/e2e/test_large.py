@@ -5,6 +5,7 @@ tests/bench/scale has the figures up to 200,000; JOBCLONE_LARGE=200000 takes thi
 import json
 import os
 import resource
+import subprocess
 import unittest
 
 from harness import BIN, OK, BenchCase
@@ -14,6 +15,7 @@ MANY = int(os.environ.get("JOBCLONE_LARGE", "20000"))
 KB_PER_ITEM = 0.7
 CACHE_KB = 8 * 1024 * 1.024  # SQLite's cache, which fills up whatever the number
 CPU_RATIO = 1.3
+CHECK_S = 2  # of processor time, for `check`; with sanitizers ten times that
 WATCH = BIN.parent / "lib" / "libloop_watch.so"
 
 
@@ -54,6 +56,18 @@ class Large(BenchCase):
         print(f"{FEW} and {MANY} clones: {few_us:.0f} and {many_us:.0f} us each, {kb:.2f} kB for each more")
         self.assertLessEqual(kb, KB_PER_ITEM)
         self.assertLessEqual(many_us, CPU_RATIO * few_us)
+
+    def test_check_is_quick(self):
+        bench = self.bench(sim=False)
+        self.write_csv(bench, MANY)
+        sanitized = b"__asan_init" in (BIN / "jobclonectl").read_bytes()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([BIN / "jobclonectl", "check", bench.plan_file], capture_output=True, text=True, timeout=300)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.assertEqual(done.returncode, OK, done.stdout + done.stderr)
+        cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"check of {MANY} clones: {cpu_s:.2f} s of processor time")
+        self.assertLessEqual(cpu_s, CHECK_S * (10 if sanitized else 1))
 
 
 if __name__ == "__main__":
