@@ -69,10 +69,11 @@ class Overload(BenchCase):
     @unittest.skipUnless(os.environ.get("JOBCLONE_SOAK"), "takes minutes: tests/run --soak")
     def test_grid(self):
         for places in (2, 3, 5, 8, 16, 40):
-            for service_ms in (20, 100, 300):
+            for service_ms in (50, 100, 300):
+                seconds = max(4, 30 * service_ms / 1000)
                 with self.subTest(places=places, service_ms=service_ms):
                     if places * 1000 / service_ms <= 200:  # more is a matter of the processor here
-                        self.hold(places, service_ms, (0.75, 1, 1.25, 1.5, 2, 3), 4, 4)
+                        self.hold(places, service_ms, (0.75, 1, 1.25, 1.5, 2, 3), seconds, seconds)
 
 
 class Tasks(ServiceCase):
