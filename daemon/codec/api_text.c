@@ -6,13 +6,21 @@
 
 #include "codec/api.h"
 
+/* A hexadecimal digit in lower case, or 0; told without the locale, since there are thousands of them. */
+static char hex_digit(char c)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))
+        return c;
+    return c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : '\0';
+}
+
 static bool guid_copy(const char *text, char ret[API_GUID_LEN + 1])
 {
     for (int i = 0; i < API_GUID_LEN; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+        ret[i] = dash ? '-' : hex_digit(text[i]);
+        if (dash ? text[i] != '-' : !ret[i])
             return false;
-        ret[i] = (char)tolower((unsigned char)text[i]);
     }
     ret[API_GUID_LEN] = '\0';
     return true;

@@ -24,6 +24,7 @@
 
 struct api_reader {
     struct api_xml_reading reading;
+    struct api_xml_names names;
     xmlParserCtxtPtr parser; /* made with the first byte that is not blank: many answers (204) have none */
     size_t lead;             /* bytes seen before it */
     unsigned bom;            /* of them, bytes of a byte order mark */
@@ -47,7 +48,8 @@ static void on_start(void *data, const xmlChar *local, const xmlChar *prefix, co
         return;
     }
     struct api_xml_attrs attrs = {attributes, n_attributes};
-    api_xml_reading_start(&r->reading, (const char *)local, (const char *)uri, &attrs);
+    enum api_xml_name name = api_xml_names_find(&r->names, (const char *)local, (const char *)uri);
+    api_xml_reading_start(&r->reading, (const char *)local, name, &attrs);
 }
 
 static void on_end(void *data, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri)

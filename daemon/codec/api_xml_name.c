@@ -1,5 +1,6 @@
 #include "codec/api_xml_name.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -47,6 +48,17 @@ enum api_xml_name api_xml_name_of(const char *local, const char *uri)
         if (names[i][0] == local[0] && strcmp(names[i], local) == 0)
             return (enum api_xml_name)i;
     return NAME_OTHER;
+}
+
+enum api_xml_name api_xml_names_find(struct api_xml_names *known, const char *local, const char *uri)
+{
+    size_t place = ((uintptr_t)local >> 3) % (sizeof(known->at) / sizeof(known->at[0]));
+    if (known->at[place].local != local || known->at[place].uri != uri) {
+        known->at[place].local = local;
+        known->at[place].uri = uri;
+        known->at[place].name = api_xml_name_of(local, uri);
+    }
+    return known->at[place].name;
 }
 
 /* The five pointers of an attribute. */

@@ -44,6 +44,18 @@ enum api_xml_name {
  * namespace at all, since some gateways drop it. `uri` NULL: none. */
 enum api_xml_name api_xml_name_of(const char *local, const char *uri);
 
+/* Names met before. A parser keeps each name at one place for as long as it lives, so the place tells which
+ * it is. */
+struct api_xml_names {
+    struct {
+        const char *local, *uri;
+        enum api_xml_name name;
+    } at[64];
+};
+
+/* As api_xml_name_of, for names of the one parser to which `known` belongs. */
+enum api_xml_name api_xml_names_find(struct api_xml_names *known, const char *local, const char *uri);
+
 /* Attributes as SAX2 gives them: five pointers each. */
 struct api_xml_attrs {
     const unsigned char **list;

@@ -292,7 +292,7 @@ static void element_begin(struct api_xml_reading *r, enum api_xml_name name,
 
 /* ---- what the parser meets ---- */
 
-void api_xml_reading_start(struct api_xml_reading *r, const char *local, const char *uri,
+void api_xml_reading_start(struct api_xml_reading *r, const char *local, enum api_xml_name name,
                            const struct api_xml_attrs *attrs)
 {
     if (r->error)
@@ -301,7 +301,6 @@ void api_xml_reading_start(struct api_xml_reading *r, const char *local, const c
         r->error = -EBADMSG;
         return;
     }
-    enum api_xml_name name = api_xml_name_of(local, uri);
     r->text_len = 0;
     r->path[++r->depth] = name;
     if (r->depth == 1)

@@ -54,7 +54,7 @@ void api_xml_reading_done(struct api_xml_reading *r);
 int api_xml_reading_fail(struct api_xml_reading *r, int error);
 
 /* What the parser meets, in order. Errors are kept in `error`. */
-void api_xml_reading_start(struct api_xml_reading *r, const char *local, const char *uri,
+void api_xml_reading_start(struct api_xml_reading *r, const char *local, enum api_xml_name name,
                            const struct api_xml_attrs *attrs);
 void api_xml_reading_text(struct api_xml_reading *r, const char *text, size_t len);
 void api_xml_reading_end(struct api_xml_reading *r);
