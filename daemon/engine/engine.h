@@ -26,7 +26,8 @@ struct engine_config {
     struct store *store;
     uint64_t seed;
     unsigned items_at_once; /* that are judged, or given up, in one turn; 0: as many as hold up nobody */
-    /* How many finished tasks may stay in a session's list while clones wait to be sent (tidy.c); 0: 500. */
+    /* How many finished tasks may stay in a session's list while clones wait to be sent (tidy.c); after four
+     * times as many the session is changed. 0: 500, and as costs tell. */
     unsigned tasks_kept;
     /* Called when something waits for a turn (an answer, a commit): call
      * engine_advance soon, not from inside the callback. */

@@ -1,19 +1,20 @@
 /* Finished tasks stay in the list that every poll reads, until each of them is deleted or their session is
  * given back. A deletion costs the server as much as a clone request, and a place among those in flight; a
  * task that stays costs a line in each list. So while clones wait for a place, tasks are deleted only if they
- * would be listed many times more, and where tasks are short not one by one: the session is drained, given
- * back with all of them in one request, and the next one goes on. A list that nobody reads stays as it is. */
+ * would be listed so often more that it costs more, and where tasks are short not one by one: the session is
+ * drained, given back with all of them in one request, and the next one goes on. A list that nobody reads
+ * stays as it is. */
 #include "engine/parts.h"
 
 enum { TIDY_STOP, TIDY_FINISHED }; /* what goes first */
 
 #define TASKS_KEPT 500 /* may stay listed, whatever comes */
-#define WORTH_POLLS 10 /* listed so often, a task costs as much as its deletion */
+#define SESSION_MAX 40 /* times that many, before a session is changed: the list must not become longer */
+#define SESSION_MIN 4  /* times what may stay, where that is given */
 #define AT_LEISURE 8   /* this part of the requests in flight while no clone waits for a place */
 #define DRAIN_TRIPS 3  /* to the server and back, in which no clone is sent: last clones, list, logon */
-#define DRAIN_GAIN 4   /* so many times what the drain costs must be saved by it */
-#define ROLL_MIN 4     /* times what may stay listed */
-#define ROLL_MAX 40    /* the list must not grow beyond for the sake of a new session */
+#define LISTED_US 10   /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
+#define REQUEST_US 50  /* and a request, at least */
 
 static size_t tasks_kept(const struct server *server)
 {
@@ -37,26 +38,67 @@ static size_t server_queued(const struct server *server)
     return n;
 }
 
-/* Will what is finished by now be listed often enough to be worth its deletion? The polls to come are told
- * by the clones that are accepted between two of them. */
+/* How many polls are still to come while clones wait: told by the clones that are accepted between two. */
+static size_t polls_left(const struct server *server)
+{
+    return server_queued(server) / (server->per_poll ? server->per_poll : 1);
+}
+
+/* What a deletion costs: a request, and its time of a place that a clone could have. */
+static uint64_t deletion_us(const struct server *server)
+{
+    uint64_t place_us = server->limit.latency_us / limit_now(&server->limit);
+    return place_us > REQUEST_US ? place_us : REQUEST_US;
+}
+
+/* Will what is finished by now be listed often enough to be worth its deletion? */
 static bool tidy_pays(const struct server *server)
 {
-    return server->tidy.n > tasks_kept(server) &&
-           server_queued(server) / (server->per_poll ? server->per_poll : 1) >= WORTH_POLLS;
+    return server->tidy.n > tasks_kept(server) && polls_left(server) * LISTED_US >= deletion_us(server);
 }
 
-/* From how many finished tasks on a new session is cheaper than their deletion. */
-static size_t tidy_roll_at(const struct server *server)
+/* ---- a new session instead ---- */
+
+static uint64_t drain_us(const struct server *server)
 {
-    uint64_t trip_us = server->limit.latency_us > 1000 ? server->limit.latency_us : 1000;
-    uint64_t lost = limit_now(&server->limit) * (DRAIN_TRIPS + server->least_ms * 1000 / trip_us);
-    size_t least = tasks_kept(server) * ROLL_MIN;
-    return lost * DRAIN_GAIN > least ? lost * DRAIN_GAIN : least;
+    return DRAIN_TRIPS * server->limit.latency_us + server->least_ms * 1000;
 }
 
+static size_t square_root(uint64_t of)
+{
+    uint64_t root = of, next = (of + 1) / 2;
+    while (next < root) {
+        root = next;
+        next = (root + of / root) / 2;
+    }
+    return (size_t)root;
+}
+
+/* After how many tasks a change costs least: `drain / n` of each for the drain, and n tasks are listed
+ * `n / 2 / per_poll` times each in the mean; the sum is least where both are equal. */
+static size_t session_tasks(const struct server *server)
+{
+    unsigned given = server->engine->config.tasks_kept;
+    size_t best = square_root(2 * drain_us(server) * server->per_poll / LISTED_US);
+    if (given)
+        return (size_t)given * SESSION_MIN;
+    return best > TASKS_KEPT ? best : TASKS_KEPT;
+}
+
+/* May the session be changed rather than its tasks be deleted? */
 static bool tidy_may_roll(const struct server *server)
 {
-    return tidy_roll_at(server) <= tasks_kept(server) * ROLL_MAX && !server->in_doubt;
+    size_t tasks = session_tasks(server);
+    if (server->in_doubt || tasks > tasks_kept(server) * SESSION_MAX)
+        return false;
+    return server->engine->config.tasks_kept || 2 * drain_us(server) / tasks < deletion_us(server);
+}
+
+/* Is it worth it now, with what is still to come? */
+static bool tidy_roll_pays(const struct server *server)
+{
+    uint64_t saved_us = server->tidy.n * polls_left(server) * LISTED_US;
+    return server->engine->config.tasks_kept ? polls_left(server) > 0 : saved_us >= 2 * drain_us(server);
 }
 
 void tidy_decide(struct server *server)
@@ -64,8 +106,8 @@ void tidy_decide(struct server *server)
     if (server->rolling)
         server->rolling = !server->in_doubt;
     else
-        server->rolling = server->hungry && tidy_pays(server) && tidy_may_roll(server) &&
-                          server->tidy.n >= tidy_roll_at(server);
+        server->rolling = server->hungry && server->tidy.n >= session_tasks(server) &&
+                          tidy_may_roll(server) && tidy_roll_pays(server);
 }
 
 bool tidy_rolls(const struct server *server)
