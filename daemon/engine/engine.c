@@ -260,15 +260,26 @@ static void engine_written(struct engine *engine)
 
 /* ---- the turn ---- */
 
+void engine_answered(struct engine *engine, struct exchange *e)
+{
+    e->next = NULL;
+    if (engine->inbox_last)
+        engine->inbox_last->next = e;
+    else
+        engine->inbox_first = e;
+    engine->inbox_last = e;
+}
+
 static void engine_take(struct engine *engine)
 {
-    while (engine->inbox_first) {
-        struct exchange *e = engine->inbox_first;
-        engine->inbox_first = e->next;
-        if (!engine->inbox_first)
-            engine->inbox_last = NULL;
-        server_reply(e);
-        exchange_free(e);
+    struct exchange *e = engine->inbox_first, *next;
+    engine->inbox_first = engine->inbox_last = NULL;
+    for (; e; e = next) {
+        next = e->next;
+        if (server_reply(e))
+            exchange_free(e);
+        else
+            engine_answered(engine, e);
     }
 }
 

@@ -173,11 +173,7 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     exchange_unlink(e);
     e->server->in_flight--;
     e->server->others -= e->kind != EXCHANGE_SUBMIT;
-    if (engine->inbox_last)
-        engine->inbox_last->next = e;
-    else
-        engine->inbox_first = e;
-    engine->inbox_last = e;
+    engine_answered(engine, e);
     engine->config.on_wake(engine->config.data);
 }
 

@@ -93,6 +93,7 @@ struct exchange {
     struct arena *arena;
     struct seen_task *tasks;
     size_t n_tasks, size_tasks;
+    size_t n_taken; /* TASKS: of them, so far */
     struct seen_entity *entities;
     size_t n_entities, size_entities;
     size_t n_seen; /* tasks or entities that were there, kept or not */
@@ -357,14 +358,15 @@ struct server {
     bool list_refused;      /* and in a way that will not change */
     uint64_t unlisted_until_ms;
     unsigned poll_failures;
-    uint64_t poll_ms;   /* when it was polled last */
-    uint64_t polled_ms; /* when the last list came */
-    uint32_t lists;     /* that have been asked for */
-    uint64_t listed_ms; /* start of the last whole list, 0: none in this session */
-    size_t orphans;     /* unfinished clone tasks without owner in it */
-    size_t n_listed;    /* how many tasks it had */
-    uint64_t task_ms;   /* how long tasks take, smoothed; 0: not known */
-    uint64_t least_ms;  /* and at least */
+    uint64_t poll_ms;      /* when it was polled last */
+    uint64_t polled_ms;    /* when the last list came */
+    uint32_t lists;        /* that have been asked for */
+    uint64_t listed_ms;    /* start of the last whole list, 0: none in this session */
+    size_t orphans;        /* unfinished clone tasks without owner in it */
+    size_t orphans_listed; /* as far as the list that is being taken has shown them */
+    size_t n_listed;       /* how many tasks it had */
+    uint64_t task_ms;      /* how long tasks take, smoothed; 0: not known */
+    uint64_t least_ms;     /* and at least */
     unsigned singles, looks;
     /* doubt */
     struct backup_server *backup_servers;
@@ -413,6 +415,8 @@ void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const st
  * ends the process. A restart recovers from what is stored. */
 _Noreturn void engine_out_of_memory(void);
 void engine_wake(struct engine *engine);
+/* An answer waits for the next turn, which takes the exchange over. */
+void engine_answered(struct engine *engine, struct exchange *exchange);
 const struct item *slot_decided(const struct engine *engine, const struct slot *slot);
 
 /* slots.c */
@@ -445,7 +449,8 @@ bool server_ready(const struct server *server);
 bool server_room(const struct server *server);
 /* How many pages of one list may be asked for at once. */
 unsigned server_pages(const struct server *server);
-void server_reply(struct exchange *exchange);
+/* False when there is more in it than one turn takes: to be called again in the next. */
+bool server_reply(struct exchange *exchange);
 void server_act(struct server *server);
 uint64_t server_due(const struct server *server);
 bool server_has_work(const struct server *server);
@@ -525,7 +530,7 @@ bool watch_lists(struct server *server, uint32_t list, const struct api_task *ta
 void watch_act(struct server *server);
 /* How many requests in flight a poll needs for itself now; tidy_share and doubt_share likewise. */
 unsigned watch_share(const struct server *server);
-void watch_reply(struct exchange *exchange);
+bool watch_reply(struct exchange *exchange); /* false: there is more in it, for the next turn */
 void watch_timeouts(struct run *run);
 uint64_t watch_due(const struct server *server);
 

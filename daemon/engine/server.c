@@ -279,7 +279,7 @@ static void server_log_off(struct server *server)
 
 /* ---- answers ---- */
 
-static void server_route(struct exchange *e, const struct fault_decision *decision)
+static bool server_route(struct exchange *e, const struct fault_decision *decision)
 {
     switch (e->kind) {
     case EXCHANGE_LOGON:
@@ -290,8 +290,7 @@ static void server_route(struct exchange *e, const struct fault_decision *decisi
         break;
     case EXCHANGE_TASKS:
     case EXCHANGE_TASK:
-        watch_reply(e);
-        break;
+        return watch_reply(e);
     case EXCHANGE_TIDY:
         tidy_reply(e);
         break;
@@ -318,17 +317,20 @@ static void server_route(struct exchange *e, const struct fault_decision *decisi
     case EXCHANGE_KIND_COUNT:
         break;
     }
+    return true;
 }
 
-void server_reply(struct exchange *e)
+bool server_reply(struct exchange *e)
 {
     const struct fault_decision *decision = exchange_decision(e);
+    if (e->n_taken) /* the rest of it */
+        return server_route(e, decision);
     server_note(e->server, e, decision);
     if (decision->pace < 0)
         limit_bad(&e->server->limit, e->started_ms, e->server->engine->now.mono_ms);
     if (decision->session == FAULT_SESSION_LOST)
         server_auth(e->server, e);
-    server_route(e, decision);
+    return server_route(e, decision);
 }
 
 /* ---- acting ---- */

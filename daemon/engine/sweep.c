@@ -124,7 +124,7 @@ static size_t sweep_most(const struct server *server)
 bool sweep_wants(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
-    return sweep->active && sweep->asking < sweep_most(server) && sweep_page(sweep);
+    return sweep->active && !server->rolling && sweep->asking < sweep_most(server) && sweep_page(sweep);
 }
 
 void sweep_act(struct server *server)

@@ -7,8 +7,10 @@
 #include "engine/parts.h"
 
 #define SINGLES_MAX 8
-#define SINGLE_COST 20   /* tasks of a list that cost about as much as a request for one of them */
+#define SINGLE_LEAST 5   /* tasks of a list cost as much as a request for one of them */
+#define SINGLE_COST 20   /* so many must be saved by a request, unless clones wait for its end */
 #define LISTED_PER_MS 10 /* tasks of a list that both sides read and write in a tenth of a millisecond */
+#define SLICE 500        /* tasks of a list that are taken in one turn */
 #define SHORT_MS 1000    /* of tasks that take less */
 #define LATE_MS 200      /* the end may be seen so late, while clones wait for a place among the requests */
 #define FEW 2            /* requests in flight */
@@ -146,6 +148,7 @@ static void task_orphan(struct server *server, const struct seen_task *task)
         return;
     if (task->state != API_TASK_FINISHED) {
         server->orphans++;
+        server->orphans_listed++;
         return;
     }
     struct task_owner *owner = task_owner(server, task->id);
@@ -245,28 +248,42 @@ static void ask_missing(struct server *server, const struct exchange *e)
     }
 }
 
-static void watch_listed(struct exchange *e, enum fault fault)
+static void watch_fault(struct server *server, enum fault fault)
 {
-    struct server *server = e->server;
-    server->polling = false;
-    server->polled_ms = server->engine->now.mono_ms;
     bool refused = fault == FAULT_REFUSED || fault == FAULT_ABSENT;
     if (refused || fault == FAULT_SERVER)
         server->unlisted = refused || ++server->poll_failures >= POLL_FAILURES_MAX;
     if (server->unlisted)
         server->unlisted_until_ms = server->engine->now.mono_ms + UNLISTED_MS;
     server->list_refused = refused || (server->list_refused && fault != FAULT_NONE);
-    if (fault != FAULT_NONE)
-        return; /* cut off or garbled: it changes nothing */
-    server->poll_failures = 0;
-    server->orphans = 0;
-    for (size_t i = 0; i < e->n_tasks; i++)
-        task_seen(server, &e->tasks[i]);
+}
+
+/* Some of a list's tasks: what they change is stored before clones that wait can go on, so a long list is
+ * taken in several turns. A list that is cut off or garbled changes nothing. True when it has been taken. */
+static bool watch_listed(struct exchange *e, enum fault fault)
+{
+    struct server *server = e->server;
+    if (!e->n_taken)
+        watch_fault(server, fault);
+    if (!e->n_taken && fault == FAULT_NONE)
+        server->orphans_listed = server->poll_failures = 0;
+    bool counts = fault == FAULT_NONE && e->serial == server->session.serial;
+    for (size_t end = e->n_taken + SLICE; counts && e->n_taken < e->n_tasks; e->n_taken++) {
+        if (e->n_taken == end)
+            return false;
+        task_seen(server, &e->tasks[e->n_taken]);
+    }
+    server->polling = false;
+    server->polled_ms = server->engine->now.mono_ms;
+    if (!counts)
+        return true;
+    server->orphans = server->orphans_listed;
     server->listed_ms = e->started_ms;
     server->n_listed = e->n_seen;
     server->per_poll = (server->per_poll + server->accepted + 1) / 2;
     server->accepted = 0;
     ask_missing(server, e);
+    return true;
 }
 
 static void watch_single(struct exchange *e)
@@ -285,13 +302,12 @@ static void watch_single(struct exchange *e)
     }
 }
 
-void watch_reply(struct exchange *e)
+bool watch_reply(struct exchange *e)
 {
-    if (e->kind == EXCHANGE_TASKS) {
-        watch_listed(e, exchange_fault(e));
-    } else if (e->kind == EXCHANGE_TASK) {
-        watch_single(e);
-    }
+    if (e->kind == EXCHANGE_TASKS)
+        return watch_listed(e, exchange_fault(e));
+    watch_single(e);
+    return true;
 }
 
 /* ---- acting ---- */
@@ -338,15 +354,21 @@ static uint64_t watch_poll_due(const struct server *server)
     return few && due < rest ? rest : due;
 }
 
-static void watch_poll_singly(struct server *server, unsigned most)
+/* Asks for all that are not asked for already; false when there was no room for some. */
+static bool watch_poll_singly(struct server *server, unsigned most)
 {
+    bool all = true;
     for (struct run *run = server->engine->runs; run; run = run->next) {
         uint32_t at = run->in_state[ITEM_RUNNING].first;
         for (size_t n = run->server == server ? run->in_state[ITEM_RUNNING].n : 0; n > 0;
-             n--, at = run->slots[at].next)
-            if (!run->slots[at].pending)
-                ask_single(server, run, at, most);
+             n--, at = run->slots[at].next) {
+            if (run->slots[at].pending)
+                continue;
+            ask_single(server, run, at, most);
+            all = all && run->slots[at].asked;
+        }
     }
+    return all;
 }
 
 static bool poll_is_due(const struct server *server)
@@ -362,9 +384,9 @@ unsigned watch_share(const struct server *server)
 /* Few that are unfinished in a long list. Orphans show in the list alone. */
 static bool singly_is_cheaper(const struct server *server)
 {
-    size_t running = watch_running(server);
-    return !server->in_doubt && running <= limit_now(&server->limit) &&
-           running * SINGLE_COST < server->tidy.n;
+    size_t running = watch_running(server), cost = server->rolling ? SINGLE_LEAST : SINGLE_COST;
+    bool few = server->rolling || running <= limit_now(&server->limit);
+    return !server->in_doubt && few && running * cost < server->tidy.n;
 }
 
 void watch_act(struct server *server)
@@ -382,7 +404,8 @@ void watch_act(struct server *server)
         return;
     }
     if (singly_is_cheaper(server)) {
-        watch_poll_singly(server, limit_now(&server->limit));
+        if (!watch_poll_singly(server, limit_now(&server->limit)) && server->rolling)
+            server->poll_ms = now - watch_interval(server); /* the others as soon as there is room */
         return;
     }
     struct exchange *e = exchange_new(server, EXCHANGE_TASKS, HTTP_GET);
