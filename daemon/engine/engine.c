@@ -179,6 +179,7 @@ static void engine_write(struct engine *engine)
         if (run->row_batched)
             engine->changes[at++] = run_row(engine, run);
     engine->writing = true;
+    engine->write_ms = engine->now.mono_ms;
     engine->config.store->commit(engine->config.store, engine->changes, at, on_written, engine);
 }
 
@@ -195,7 +196,7 @@ static void slot_entered(struct run *run, uint32_t slot, const struct item *to)
 {
     struct server *server = run->server;
     if (to->state == ITEM_SUBMITTING) {
-        submit_send(run, slot);
+        submit_hold(run, slot);
     } else if (to->state == ITEM_IN_DOUBT) {
         server->in_doubt++;
         server->doubt_ms = 0;
@@ -234,6 +235,7 @@ static void run_row_stored(struct run *run)
 static void engine_written(struct engine *engine)
 {
     engine->writing = engine->written = false;
+    engine->commit_ms = (engine->commit_ms * 7 + engine->now.mono_ms - engine->write_ms) / 8;
     if (engine->write_error < 0) {
         if (!engine->failing_ms) {
             engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;

@@ -181,7 +181,7 @@ bool look_by_name(struct server *server)
 {
     const char *names[NAMED_MAX];
     size_t n = 0;
-    unsigned busy = server->submits + server->others;
+    unsigned busy = server->sent + server->others;
     if (server->in_doubt > NAMED_MAX || server->in_doubt + busy > limit_now(&server->limit) ||
         server->naming || server->sweep.finds % NAMED_OF == NAMED_OF - 1)
         return false;

@@ -313,11 +313,17 @@ struct server {
     struct api_reader *readers[READERS_KEPT]; /* of its format, for the next answers */
     unsigned n_readers;
     unsigned in_flight; /* exchanges that have been sent */
-    unsigned submits;   /* clone requests: decided, being stored, sent */
-    unsigned others;    /* exchanges in flight that are none */
-    bool hungry;        /* more clone requests would have been sent if there had been room */
-    unsigned bindings;  /* counts items that got their name */
-    unsigned released;  /* counts items that hold their name no longer, or in another way */
+    unsigned submits;   /* clone requests: decided, being stored, held, sent */
+    unsigned sent;      /* of them */
+    struct held {
+        struct run *run;
+        uint32_t slot;
+    } * held; /* stored, to be sent as soon as there is room */
+    size_t n_held, size_held;
+    unsigned others;   /* exchanges in flight that are none */
+    bool hungry;       /* more clone requests would have been sent if there had been room */
+    unsigned bindings; /* counts items that got their name */
+    unsigned released; /* counts items that hold their name no longer, or in another way */
     struct limit limit;
     uint64_t last_sent_ms;
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
@@ -402,6 +408,7 @@ struct engine {
     size_t size_changes;
     size_t n_rows; /* runs in the batch */
     bool writing, written;
+    uint64_t write_ms, commit_ms; /* when the last one began; how long they take, smoothed */
     int write_error;
     uint64_t failing_ms, retry_ms;
     int failing_error;
@@ -516,7 +523,8 @@ void hold_forget(struct run *gone);
 
 /* submit.c: slots and clone requests */
 void submit_decide(struct server *server);
-void submit_send(struct run *run, uint32_t slot);
+void submit_hold(struct run *run, uint32_t slot);
+void submit_flush(struct server *server);
 void submit_reply(struct exchange *exchange);
 
 /* watch.c: tasks */

@@ -122,7 +122,7 @@ bool server_ready(const struct server *server)
 
 bool server_room(const struct server *server)
 {
-    return server->submits + server->others < limit_now(&server->limit);
+    return server->sent + server->others < limit_now(&server->limit);
 }
 
 unsigned server_pages(const struct server *server)
@@ -409,6 +409,7 @@ static void server_probe(struct server *server)
 void server_act(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
+    submit_flush(server);
     if (server->engine->closing) {
         server_close(server);
         return;

@@ -14,6 +14,7 @@ struct server *server_free(struct server *server)
         exchange_free(e);
     }
     exchange_free_spare(server);
+    free(server->held);
     sweep_stop(server);
     if (server->token)
         explicit_bzero(server->token, strlen(server->token));

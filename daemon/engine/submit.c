@@ -1,9 +1,16 @@
 /* Who gets a slot, and what a clone request and its answer are. The request
- * leaves only after SUBMITTING is stored: submit_send is called on installing. */
+ * leaves only after SUBMITTING is stored. Some are stored ahead, so that the next
+ * one leaves as soon as there is room for it and need not wait for the disk;
+ * those that may not be sent any more go back to the queue. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "engine/parts.h"
+
+#define AHEAD 2 /* this part of the requests in flight may be stored beyond: a crash leaves them in doubt */
+#define SLOW_ANSWER_US 10000
+#define SLOW_COMMIT_MS 5
 
 static bool run_may_submit(const struct run *run)
 {
@@ -67,6 +74,14 @@ static unsigned submit_room(const struct server *server)
     return others < limit ? limit - others : 0;
 }
 
+/* Intentions that may be stored beyond the requests that there is room for. Where server and disk are quick,
+ * none: then those that wait for the disk together make one group of it. */
+static unsigned submit_ahead(const struct server *server)
+{
+    bool slow = server->limit.latency_us >= SLOW_ANSWER_US || server->engine->commit_ms >= SLOW_COMMIT_MS;
+    return slow ? limit_now(&server->limit) / AHEAD : 0;
+}
+
 /* Gives slots to the server's runs in turn; false when there was no room for all of them. */
 static bool submit_give(struct server *server)
 {
@@ -74,7 +89,7 @@ static bool submit_give(struct server *server)
     while (any) {
         any = false;
         for (struct run *run = server->engine->runs; run; run = run->next) {
-            if (server->submits >= submit_room(server))
+            if (server->submits >= submit_room(server) + submit_ahead(server))
                 return false;
             if (run->server == server && run_submit_one(run))
                 any = true;
@@ -135,29 +150,72 @@ static enum clone_form submit_form(const struct server *server, const struct ite
     return form_pick(&server->form, server->session.serial, item->forms);
 }
 
-/* The item is stored as SUBMITTING: its request may leave now. If it cannot, no byte has left. */
-void submit_send(struct run *run, uint32_t slot)
+/* No byte of it has left: run_decide takes the item back to QUEUED. */
+static void submit_take_back(struct run *run, uint32_t slot)
+{
+    run->server->submits--;
+    run->slots[slot].asked = true;
+    run->unsent++;
+}
+
+static void submit_send(struct run *run, uint32_t slot)
 {
     struct server *server = run->server;
-    struct exchange *e = NULL;
     enum clone_form form = submit_form(server, &run->slots[slot].item);
-    if (!server->engine->closing && server->session.state == SESSION_OPEN && !server->unreachable_ms &&
-        run->hours.state.open)
-        e = exchange_new_as(server, EXCHANGE_SUBMIT, HTTP_POST,
-                            form == CLONE_FORM_JSON ? &api_json : server->format);
+    struct exchange *e = exchange_new_as(server, EXCHANGE_SUBMIT, HTTP_POST,
+                                         form == CLONE_FORM_JSON ? &api_json : server->format);
     if (e)
         e->form = form;
     if (e && submit_encode(run, slot, e) == 0) {
         e->run = run;
         e->number = slot;
-        if (exchange_start(e) == 0)
+        if (exchange_start(e) == 0) {
+            server->sent++;
             return;
+        }
     } else {
         exchange_free(e);
     }
-    server->submits--;
-    run->slots[slot].asked = true; /* run_decide takes it back to QUEUED */
-    run->unsent++;
+    submit_take_back(run, slot);
+}
+
+/* The item is stored as SUBMITTING: its request may leave when there is room. */
+void submit_hold(struct run *run, uint32_t slot)
+{
+    struct server *server = run->server;
+    if (server->n_held == server->size_held) {
+        size_t size = server->size_held ? server->size_held * 2 : 64;
+        struct held *all = realloc(server->held, size * sizeof(*all));
+        if (!all) {
+            submit_take_back(run, slot);
+            return;
+        }
+        server->held = all;
+        server->size_held = size;
+    }
+    server->held[server->n_held++] = (struct held){run, slot};
+}
+
+static bool run_may_send(const struct run *run)
+{
+    return !run->engine->closing && !run->engine->stopping && server_ready(run->server) &&
+           run->state == RUN_RUNNING && run->no_more == ITEM_OK && !run->gone && run->hours.state.open;
+}
+
+void submit_flush(struct server *server)
+{
+    size_t taken = 0;
+    for (; taken < server->n_held; taken++) {
+        struct held held = server->held[taken];
+        if (!run_may_send(held.run))
+            submit_take_back(held.run, held.slot);
+        else if (server->sent < submit_room(server))
+            submit_send(held.run, held.slot);
+        else
+            break;
+    }
+    server->n_held -= taken;
+    memmove(server->held, server->held + taken, server->n_held * sizeof(*server->held));
 }
 
 /* ---- the answer ---- */
@@ -235,7 +293,8 @@ void submit_reply(struct exchange *e)
     struct server *server = e->server;
     const struct fault_decision *decision = exchange_decision(e);
     struct item_event event = submit_event(e, decision);
-    unsigned load = server->submits-- + server->others;
+    unsigned load = server->sent-- + server->others;
+    server->submits--;
     if (decision->pace > 0)
         limit_good(&server->limit, e->started_ms, server->engine->now.mono_ms, load);
     if (event.kind == ITEM_EVENT_LOST)
