@@ -215,7 +215,8 @@ void submit_flush(struct server *server)
             break;
     }
     server->n_held -= taken;
-    memmove(server->held, server->held + taken, server->n_held * sizeof(*server->held));
+    if (taken)
+        memmove(server->held, server->held + taken, server->n_held * sizeof(*server->held));
 }
 
 /* ---- the answer ---- */
