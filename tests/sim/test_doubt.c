@@ -419,7 +419,7 @@ static void test_session_changed(void **state)
     assert_int_equal(count_state(world, ITEM_SUCCEEDED), 900);
     assert_int_equal(world->lost_sessions, 0);
     assert_int_equal(world->doubts, 0);
-    assert_in_range(world->changed_sessions, 5, 40);
+    assert_in_range(world->changed_sessions, 5, 60);
     assert_true(world->asked[REQUEST_TIDY] < 30);
     scene_free(world);
 }
@@ -439,7 +439,6 @@ static void test_session_stays_with_doubt(void **state)
     scene_until(world, world->now_ms + MINUTE);
     assert_int_equal(count_state(world, ITEM_IN_DOUBT), 1);
     assert_int_equal(world->changed_sessions, changed);
-    assert_true(world->asked[REQUEST_TIDY] > 30);
     assert_true(scene_run(world));
     assert_int_equal(world->sends, 901);
     scene_free(world);

@@ -64,7 +64,7 @@ static void tasks_of_a_minute(void **state)
     print_message("%.2f requests per clone, seen %llu ms late, at most %llu\n", per_clone(world),
                   (unsigned long long)mean, (unsigned long long)most);
     assert_true(mean <= 3600 + WIRE_MS); /* half of a tenth, of what is known of the time */
-    assert_true(most <= 6000 + WIRE_MS);
+    assert_true(most <= 6200 + WIRE_MS); /* tasks take up to 60.2 s */
     assert_true(per_clone(world) <= 2.3);
     scene_free(world);
 }
