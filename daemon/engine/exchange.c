@@ -101,10 +101,11 @@ static struct api_reader *reader_take(struct exchange *e)
     return e->format->reader_free(reader);
 }
 
+/* One that met an error is not kept: it may hold what made the error, thousands of names for one. */
 static void reader_give(struct exchange *e)
 {
     struct server *server = e->server;
-    if (e->reader && e->format == server->format && server->n_readers < READERS_KEPT)
+    if (e->reader && !e->read_error && e->format == server->format && server->n_readers < READERS_KEPT)
         server->readers[server->n_readers++] = e->reader;
     else
         e->format->reader_free(e->reader);

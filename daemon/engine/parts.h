@@ -533,6 +533,8 @@ void watch_stop_tasks(struct run *run);
 void watch_disown(struct run *run);
 void watch_task_end(struct server *server, const char *task_id);
 void watch_forget(struct server *server);
+/* Are there tasks of the session that may be the clone of a lost answer? */
+bool watch_has_orphans(const struct server *server);
 /* A list with this task arrives: notes that it is there, and tells whether more of it may matter. */
 bool watch_lists(struct server *server, uint32_t list, const struct api_task *task);
 void watch_act(struct server *server);

@@ -133,8 +133,17 @@ unsigned server_pages(const struct server *server)
 
 /* ---- session ---- */
 
+/* What its list of tasks told is gone with it: a task of nobody may have ended just now, and nothing else
+ * would show its clone before the next collection. So doubt begins anew (docs/ARCHITECTURE.md, "Doubt"). */
+static void server_doubt_again(struct server *server)
+{
+    for (size_t i = 0; server->in_doubt && watch_has_orphans(server) && i < server->n_backup_servers; i++)
+        server->backup_servers[i].shown_ms = server->engine->now.mono_ms;
+}
+
 static void server_session_gone(struct server *server)
 {
+    server_doubt_again(server);
     for (struct run *run = server->engine->runs; run; run = run->next) {
         if (run->server != server)
             continue;

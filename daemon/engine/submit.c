@@ -196,10 +196,21 @@ void submit_hold(struct run *run, uint32_t slot)
     server->held[server->n_held++] = (struct held){run, slot};
 }
 
-static bool run_may_send(const struct run *run)
+/* Is there more under way of its source than may be, since another run was retried? */
+static bool held_is_crowded(const struct held *held)
 {
+    const struct server *server = held->run->server;
+    const struct source *source = &held->run->sources[held->run->slots[held->slot].source];
+    unsigned most = server->settings->in_flight_per_source;
+    return most && source_busy(server, source) > most;
+}
+
+static bool held_may_go(const struct held *held)
+{
+    const struct run *run = held->run;
     return !run->engine->closing && !run->engine->stopping && server_ready(run->server) &&
-           run->state == RUN_RUNNING && run->no_more == ITEM_OK && !run->gone && run->hours.state.open;
+           run->state == RUN_RUNNING && run->no_more == ITEM_OK && !run->gone && run->hours.state.open &&
+           !held_is_crowded(held);
 }
 
 void submit_flush(struct server *server)
@@ -207,7 +218,7 @@ void submit_flush(struct server *server)
     size_t taken = 0;
     for (; taken < server->n_held; taken++) {
         struct held held = server->held[taken];
-        if (!run_may_send(held.run))
+        if (!held_may_go(&held))
             submit_take_back(held.run, held.slot);
         else if (server->sent < submit_room(server))
             submit_send(held.run, held.slot);

@@ -91,6 +91,14 @@ void watch_disown(struct run *run)
             run->server->task_owners[i].run = NULL;
 }
 
+bool watch_has_orphans(const struct server *server)
+{
+    for (size_t i = 0; i < server->n_task_owners; i++)
+        if (server->task_owners[i].state == TASK_ORPHAN || server->task_owners[i].state == TASK_LOOKING)
+            return true;
+    return server->orphans > 0;
+}
+
 void watch_forget(struct server *server)
 {
     table_done(&server->tasks);
