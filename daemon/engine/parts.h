@@ -461,6 +461,8 @@ bool server_reply(struct exchange *exchange);
 void server_act(struct server *server);
 uint64_t server_due(const struct server *server);
 bool server_has_work(const struct server *server);
+/* Items that wait for their answer or task, or are in doubt. */
+bool server_has_tasks(const struct server *server);
 bool server_wants_logoff(const struct server *server); /* while closing */
 void server_open(struct server *server, char *token, char *session_id);
 void server_forget_token(struct server *server);

@@ -352,7 +352,7 @@ bool server_has_work(const struct server *server)
     return server->in_doubt > 0;
 }
 
-static bool server_has_tasks(const struct server *server)
+bool server_has_tasks(const struct server *server)
 {
     if (server->in_doubt)
         return true;

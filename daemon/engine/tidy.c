@@ -22,14 +22,6 @@ static size_t tasks_kept(const struct server *server)
     return kept ? kept : TASKS_KEPT;
 }
 
-static bool server_has_running(const struct server *server)
-{
-    for (const struct run *run = server->engine->runs; run; run = run->next)
-        if (run->server == server && run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING])
-            return true;
-    return server->in_doubt > 0;
-}
-
 static size_t server_queued(const struct server *server)
 {
     size_t n = 0;
@@ -136,7 +128,7 @@ static unsigned tidy_most(const struct server *server)
     unsigned limit = limit_now(&server->limit), share = tidy_share(server), leisure = limit / AT_LEISURE + 1;
     if (heap_due(&server->tidy) == TIDY_STOP)
         return limit;
-    if (server->rolling || !server->tidy.n || (!share && !server_has_running(server)))
+    if (server->rolling || !server->tidy.n || (!share && !server_has_tasks(server)))
         return 0;
     return server->hungry || share > leisure ? share : leisure;
 }

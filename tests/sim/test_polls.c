@@ -54,33 +54,33 @@ static double per_clone(const struct world *world)
     return all / ITEMS;
 }
 
+/* Runs to the end; how late ends were seen. */
+static void work(uint64_t task_ms, double requests_max, uint64_t *ret_mean, uint64_t *ret_most)
+{
+    struct world *world = working(task_ms);
+    assert_true(scene_run(world));
+    lateness(world, ret_mean, ret_most);
+    print_message("%.2f requests per clone, seen %llu ms late, at most %llu\n", per_clone(world),
+                  (unsigned long long)*ret_mean, (unsigned long long)*ret_most);
+    assert_true(per_clone(world) <= requests_max);
+    scene_free(world);
+}
+
 static void tasks_of_a_minute(void **state)
 {
-    struct world *world = working(60000);
     uint64_t mean, most;
     (void)state;
-    assert_true(scene_run(world));
-    lateness(world, &mean, &most);
-    print_message("%.2f requests per clone, seen %llu ms late, at most %llu\n", per_clone(world),
-                  (unsigned long long)mean, (unsigned long long)most);
+    work(60000, 2.3, &mean, &most);
     assert_true(mean <= 3600 + WIRE_MS); /* half of a tenth, of what is known of the time */
     assert_true(most <= 6200 + WIRE_MS); /* tasks take up to 60.2 s */
-    assert_true(per_clone(world) <= 2.3);
-    scene_free(world);
 }
 
 static void tasks_of_a_second(void **state)
 {
-    struct world *world = working(1000);
     uint64_t mean, most;
     (void)state;
-    assert_true(scene_run(world));
-    lateness(world, &mean, &most);
-    print_message("%.2f requests per clone, seen %llu ms late, at most %llu\n", per_clone(world),
-                  (unsigned long long)mean, (unsigned long long)most);
+    work(1000, 2.2, &mean, &most);
     assert_true(mean <= 110 + WIRE_MS);
-    assert_true(per_clone(world) <= 2.2);
-    scene_free(world);
 }
 
 int main(void)
