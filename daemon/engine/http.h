@@ -16,7 +16,7 @@ enum http_outcome {
     HTTP_ANSWERED,    /* a whole answer: status, headers, body */
     HTTP_UNSENT,      /* name, connect failed on a new connection: no byte of the request left */
     HTTP_TLS_REFUSED, /* the peer's certificate, name or pin was refused: no byte of the request left */
-    HTTP_LOST,        /* anything else: reset, time-out, cut-off or too large answer, rewind refused */
+    HTTP_LOST,        /* anything else: reset, time-out, cut-off or too large answer, not sent again */
     HTTP_ABORTED,     /* the caller's abort; whether it arrived is unknown */
 };
 

@@ -105,15 +105,22 @@ static struct header_set *header_set_for(struct http_curl *http, const char *med
 
 /* ---- data ---- */
 
-/* No seek function goes with it: when a kept connection dies, curl cannot rewind
- * and therefore cannot send the request a second time by itself. */
-static size_t on_read(char *to, size_t size, size_t n, void *user)
+/* Bytes of the request that were sent, with those of curl's own earlier tries. */
+static long request_size(const struct transfer *t)
+{
+    long size = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &size);
+    return size;
+}
+
+/* Called before each sending of the request. When a kept connection dies without an answer, curl sends a
+ * request a second time by itself; what must arrive at most once is held back then. */
+static int on_sending(void *user, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {
     struct transfer *t = user;
-    size_t left = t->request->body.len - t->sent, take = size * n < left ? size * n : left;
-    memcpy(to, t->request->body.data + t->sent, take);
-    t->sent += take;
-    return take;
+    (void)peer_ip, (void)own_ip, (void)peer_port, (void)own_port;
+    t->held_back = t->request->once && request_size(t) > 0;
+    return t->held_back ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 /* One piece a turn is anybody's; after that the time for all of them counts. curl
@@ -236,8 +243,8 @@ struct transfer *transfer_new(struct http_curl *http)
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, on_sending);
+    curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, http_open_socket);
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, http);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
@@ -259,13 +266,11 @@ static void set_method(struct transfer *t, const struct http_request *request)
     curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, request->method == HTTP_DELETE ? "DELETE" : NULL);
     if (request->method == HTTP_POST) {
         curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
         curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, request->body.len ? request->body.data : "");
     } else {
         curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
     }
-    /* A request without a body has nothing that stops curl from sending it again. */
-    curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, request->once && !request->body.len ? 1L : 0L);
 }
 
 /* For one request only: taken off again when it is given back. */
@@ -298,8 +303,8 @@ static void set_buffer(struct transfer *t, size_t body_max)
 int transfer_prepare(struct transfer *t, struct http_request *request)
 {
     t->request = request;
-    t->sent = t->received = t->header_bytes = 0;
-    t->too_large = t->aborted = t->paused = false;
+    t->received = t->header_bytes = 0;
+    t->too_large = t->held_back = t->aborted = t->paused = false;
     t->error[0] = '\0';
     t->headers = header_set_for(t->http, request->media_type, request->logon ? NULL : request->session);
     if (!t->headers || set_target(t, request->path) < 0)
@@ -319,11 +324,9 @@ int transfer_prepare(struct transfer *t, struct http_request *request)
  * second try of a request on a new connection. */
 static bool nothing_sent(const struct transfer *t)
 {
-    long request_size = 0;
     curl_off_t ready_us = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_size);
     curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
-    return !request_size && !ready_us;
+    return !request_size(t) && !ready_us;
 }
 
 static bool on_the_way(const struct transfer *t)
@@ -351,6 +354,8 @@ static const char *text_of(struct transfer *t)
         return "given up";
     if (t->too_large)
         return "the answer is too large";
+    if (t->held_back)
+        return "the connection was closed before the answer came";
     if (t->code == CURLE_OK)
         return "";
     if (!t->error[0])

@@ -28,8 +28,9 @@ struct transfer {
     struct header_set *headers;
     unsigned settings; /* number of those whose URL it has */
     long buffer;       /* bytes that curl receives at once */
-    size_t sent, received, header_bytes;
+    size_t received, header_bytes;
     bool too_large;
+    bool held_back;     /* was sent and may not be sent again */
     bool paused;        /* until the loop comes round */
     uint64_t last_turn; /* in which it took a piece of its body */
     char *session;

@@ -22,6 +22,7 @@
 #include "tls_server.h"
 
 #define MANY 100
+#define KEPT 4
 
 /* A server, a loop and a port on it. */
 struct bench {
@@ -354,29 +355,60 @@ static void lost_answers(void **state)
     bench_close(&b);
 }
 
-/* curl sends a POST again by itself when a kept connection dies: it must not. */
+/* So many connections are kept, for curl to try again on. */
+static void keep_connections(struct bench *b)
+{
+    struct call calls[KEPT];
+    for (int i = 0; i < KEPT; i++) {
+        calls[i] = (struct call){.request = {.method = HTTP_GET, .path = "/api/ok", .session = "abc"}};
+        begin(b, &calls[i]);
+    }
+    run(b);
+    for (int i = 0; i < KEPT; i++)
+        assert_int_equal(calls[i].reply.outcome, HTTP_ANSWERED);
+}
+
+/* curl sends a request again by itself when a kept connection ends without an answer: it must not. */
 static void never_twice(void **state)
+{
+    static const char *const ends[] = {"/api/die", "/api/reset"};
+    static const char *const bodies[] = {"<JobCloneSpec/>", NULL};
+    struct bench b;
+    (void)state;
+    bench_start(&b, TLS_CERT_GOOD);
+    for (int i = 0; i < 4; i++) {
+        keep_connections(&b);
+        struct tls_counts before = tls_server_counts(b.server);
+        struct call c = post(&b, ends[i / 2], bodies[i % 2], true);
+        struct tls_counts after = tls_server_counts(b.server);
+        assert_int_equal(c.reply.outcome, HTTP_LOST);
+        assert_true(c.error[0]);
+        assert_int_equal(after.posts, before.posts + 1);
+        assert_int_equal(after.kept, before.kept + 1);
+    }
+    bench_close(&b);
+}
+
+/* What may be repeated is: so the server above does call for a second try. */
+static void twice_where_it_may_be(void **state)
 {
     struct bench b;
     (void)state;
     bench_start(&b, TLS_CERT_GOOD);
     assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
-    struct call c = post(&b, "/api/die", "<JobCloneSpec/>", true);
-    assert_int_equal(c.reply.outcome, HTTP_LOST);
-    assert_int_equal(tls_server_counts(b.server).posts, 1);
-    assert_int_equal(tls_server_counts(b.server).kept, 1);
-
-    assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
-    c = post(&b, "/api/die", NULL, true); /* without a body: on a new connection */
-    assert_int_equal(c.reply.outcome, HTTP_LOST);
-    assert_int_equal(tls_server_counts(b.server).posts, 2);
-    assert_int_equal(tls_server_counts(b.server).kept, 1);
-
-    /* What may be repeated is: so the server does call for a second try. */
-    assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
-    unsigned before = tls_server_counts(b.server).requests;
     assert_int_equal(get(&b, "/api/die").reply.outcome, HTTP_LOST);
-    assert_int_equal(tls_server_counts(b.server).requests, before + 2);
+    assert_int_equal(tls_server_counts(b.server).requests, 3);
+    bench_close(&b);
+}
+
+/* A clone costs the server one record to read, and us one call to send it. */
+static void head_and_body_together(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_start(&b, TLS_CERT_GOOD);
+    assert_int_equal(post(&b, "/api/ok", "<JobCloneSpec/>", true).reply.outcome, HTTP_ANSWERED);
+    assert_int_equal(tls_server_counts(b.server).records, 1);
     bench_close(&b);
 }
 
@@ -582,15 +614,26 @@ static void closed_in_flight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answered),          cmocka_unit_test(lines_of_each_method),
-        cmocka_unit_test(logon_only_once),   cmocka_unit_test(other_statuses),
-        cmocka_unit_test(one_connection),    cmocka_unit_test(many_at_once),
-        cmocka_unit_test(by_name),           cmocka_unit_test(time_outs_together),
-        cmocka_unit_test(lost_answers),      cmocka_unit_test(never_twice),
-        cmocka_unit_test(refused_is_unsent), cmocka_unit_test(unknown_name_is_unsent),
-        cmocka_unit_test(bad_certificates),  cmocka_unit_test(pins),
-        cmocka_unit_test(bad_settings),      cmocka_unit_test(aborted),
-        cmocka_unit_test(aborted_in_body),   cmocka_unit_test(closed_in_flight),
+        cmocka_unit_test(answered),
+        cmocka_unit_test(lines_of_each_method),
+        cmocka_unit_test(logon_only_once),
+        cmocka_unit_test(other_statuses),
+        cmocka_unit_test(one_connection),
+        cmocka_unit_test(many_at_once),
+        cmocka_unit_test(by_name),
+        cmocka_unit_test(time_outs_together),
+        cmocka_unit_test(lost_answers),
+        cmocka_unit_test(never_twice),
+        cmocka_unit_test(twice_where_it_may_be),
+        cmocka_unit_test(head_and_body_together),
+        cmocka_unit_test(refused_is_unsent),
+        cmocka_unit_test(unknown_name_is_unsent),
+        cmocka_unit_test(bad_certificates),
+        cmocka_unit_test(pins),
+        cmocka_unit_test(bad_settings),
+        cmocka_unit_test(aborted),
+        cmocka_unit_test(aborted_in_body),
+        cmocka_unit_test(closed_in_flight),
     };
     alarm(120); /* a test that hangs is a failure too */
     return cmocka_run_group_tests(tests, NULL, NULL);

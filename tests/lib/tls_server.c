@@ -42,14 +42,16 @@ static size_t body_length(const char *head)
     return line ? strtoul(line + strlen("\r\nContent-Length:"), NULL, 10) : 0;
 }
 
-/* A whole request as a string; false when the connection ended before. */
-static bool read_request(SSL *ssl, char *text, size_t size)
+/* A whole request as a string, and in how many records it came; false when the connection ended before. */
+static bool read_request(SSL *ssl, char *text, size_t size, unsigned *ret_records)
 {
     size_t len = 0;
+    *ret_records = 0;
     while (len + 1 < size) {
         int n = SSL_read(ssl, text + len, (int)(size - len - 1));
         if (n <= 0)
             return false;
+        ++*ret_records; /* no more than one is read at a time */
         len += (size_t)n;
         text[len] = '\0';
         const char *end = strstr(text, "\r\n\r\n");
@@ -59,10 +61,11 @@ static bool read_request(SSL *ssl, char *text, size_t size)
     return false;
 }
 
-static void count_request(struct tls_server *s, const char *text, bool kept)
+static void count_request(struct tls_server *s, const char *text, unsigned records, bool kept)
 {
     pthread_mutex_lock(&s->lock);
     s->counts.requests++;
+    s->counts.records += records;
     s->counts.kept += kept;
     s->counts.posts += strncmp(text, "POST ", 5) == 0;
     s->counts.authorized += strcasestr(text, "\r\nAuthorization:") != NULL;
@@ -126,8 +129,9 @@ static void *serve(void *data)
     c->server->counts.connections += on;
     c->server->counts.resumed += on && SSL_session_reused(ssl) == 1;
     pthread_mutex_unlock(&c->server->lock);
-    for (bool kept = false; on && read_request(ssl, text, sizeof(text)); kept = true) {
-        count_request(c->server, text, kept);
+    unsigned records;
+    for (bool kept = false; on && read_request(ssl, text, sizeof(text), &records); kept = true) {
+        count_request(c->server, text, records, kept);
         on = answer(ssl, c->fd, text);
     }
     SSL_free(ssl);

@@ -27,6 +27,7 @@ struct tls_counts {
     unsigned requests;    /* whole requests, bodies included */
     unsigned kept;        /* those of them that came after another on their connection */
     unsigned posts;       /* those of them with POST */
+    unsigned records;     /* of TLS, in which they came */
     unsigned authorized;  /* those with an Authorization line */
     char last[4096];      /* head and body of the latest */
 };
