@@ -103,7 +103,7 @@ class Tasks(ServiceCase):
         return bounds, bench.sim.truth()
 
     def test_fewer_where_they_wait_for_each_other(self):
-        bounds, _ = self.run_clones(220, 60, task_ms=250, task_places=4, task_crowd=1000)
+        bounds, _ = self.run_clones(300, 60, task_ms=100, task_places=4, task_crowd=1000)
         self.assertIn(60, bounds)
         self.assertLessEqual(min(bounds), 30, bounds)
 
