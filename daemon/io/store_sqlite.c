@@ -193,7 +193,10 @@ static int prepare_all(struct store_sqlite *store)
 
 static int open_database(struct store_sqlite *store, const char *path, struct buf *ret_error)
 {
-    int rc = sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, NULL);
+    /* One thread at a time has it (store_jobs.h). */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOMUTEX;
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock for each allocation; refused once it is in use */
+    int rc = sqlite3_open_v2(path, &store->db, flags, NULL);
     int r = rc == SQLITE_OK ? configure(store->db) : store->db == NULL ? -ENOMEM : store_errno(store->db, rc);
     if (r < 0) {
         store_explain(store->db, r, path, ret_error);
