@@ -72,12 +72,15 @@ int buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    size_t room = buf->size - buf->len; /* mostly it fits, and is formatted but once */
+    int n = vsnprintf(room ? buf->data + buf->len : NULL, room, format, args);
     int r = n < 0 ? buf_fail(buf, -EINVAL) : buf_reserve(buf, (size_t)n);
-    if (r == 0) {
+    if (r == 0 && (size_t)n >= room)
         vsnprintf(buf->data + buf->len, (size_t)n + 1, format, again);
+    if (r == 0)
         buf->len += (size_t)n;
-    }
+    else if (room)
+        buf->data[buf->len] = '\0';
     va_end(again);
     return r;
 }

@@ -45,11 +45,20 @@ bool text_utf8_valid(const char *data, size_t len)
     return true;
 }
 
+/* Bytes at the beginning that are plain ASCII without control characters, as nearly all are. */
+static size_t plain_len(const char *str)
+{
+    size_t n = 0;
+    while (str[n] >= ' ' && str[n] < 0x7f)
+        n++;
+    return n;
+}
+
 bool text_xml_valid(const char *str)
 {
-    size_t len = strlen(str);
+    size_t plain = plain_len(str), len = plain + strlen(str + plain);
     uint32_t code;
-    for (size_t i = 0, n; i < len; i += n) {
+    for (size_t i = plain, n; i < len; i += n) {
         n = text_utf8_next(str + i, len - i, &code);
         if (n == 0 || code == 0xfffe || code == 0xffff)
             return false;
@@ -84,9 +93,9 @@ size_t text_utf16_prefix(const char *str, size_t units)
 
 bool text_has_control(const char *str)
 {
-    size_t len = strlen(str);
+    size_t plain = plain_len(str), len = plain + strlen(str + plain);
     uint32_t code;
-    for (size_t i = 0, n; i < len; i += n) {
+    for (size_t i = plain, n; i < len; i += n) {
         n = text_utf8_next(str + i, len - i, &code);
         if (n == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0))
             return true;
@@ -116,24 +125,35 @@ void text_escape(struct buf *buf, const char *str)
     }
 }
 
-/* Levenshtein distance on bytes, letter case ignored; long words are not near anything. */
-static size_t text_distance(const char *a, const char *b)
+static bool same_letter(char a, char b)
+{
+    char lower_a = a >= 'A' && a <= 'Z' ? (char)(a + 32) : a,
+         lower_b = b >= 'A' && b <= 'Z' ? (char)(b + 32) : b;
+    return lower_a == lower_b;
+}
+
+/* Levenshtein distance on bytes, letter case ignored; SIZE_MAX where it is surely over `limit`, and for long
+ * words, which are not near anything. */
+static size_t text_distance(const char *a, const char *b, size_t limit)
 {
     size_t row[65], la = strlen(a), lb = strlen(b);
-    if (la >= 64 || lb >= 64)
+    if (la >= 64 || lb >= 64 || la > lb + limit || lb > la + limit)
         return SIZE_MAX;
     for (size_t j = 0; j <= lb; j++)
         row[j] = j;
     for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
+        size_t diagonal = row[0], least = i;
         row[0] = i;
         for (size_t j = 1; j <= lb; j++) {
             size_t above = row[j];
-            size_t change = diagonal + (strncasecmp(a + i - 1, b + j - 1, 1) != 0);
+            size_t change = diagonal + !same_letter(a[i - 1], b[j - 1]);
             size_t gap = (above < row[j - 1] ? above : row[j - 1]) + 1;
             row[j] = change < gap ? change : gap;
+            least = row[j] < least ? row[j] : least;
             diagonal = above;
         }
+        if (least > limit) /* it only grows */
+            return SIZE_MAX;
     }
     return row[lb];
 }
@@ -143,7 +163,7 @@ const char *text_nearest(const char *word, const char *const *candidates, size_t
     size_t limit = strlen(word) / 3 ? strlen(word) / 3 : 1;
     const char *best = NULL;
     for (size_t i = 0; i < n; i++) {
-        size_t distance = text_distance(word, candidates[i]);
+        size_t distance = text_distance(word, candidates[i], limit);
         if (distance <= limit && strcmp(word, candidates[i]) != 0) {
             if (distance == 0)
                 return candidates[i];

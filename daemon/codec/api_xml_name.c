@@ -82,16 +82,21 @@ struct bytes api_xml_attr(const struct api_xml_attrs *attrs, const char *name)
 {
     for (int i = 0; i < attrs->n; i++) {
         const unsigned char **at = &attrs->list[(size_t)i * POINTERS];
-        if (!at[PREFIX] && strcmp((const char *)at[LOCAL], name) == 0)
+        if (!at[PREFIX] && at[LOCAL][0] == (unsigned char)name[0] &&
+            strcmp((const char *)at[LOCAL], name) == 0)
             return value_at(attrs, i);
     }
     return (struct bytes){0};
 }
 
+bool api_xml_value_is(struct bytes value, const char *word)
+{
+    return value.data && value.len == strlen(word) && memcmp(value.data, word, value.len) == 0;
+}
+
 bool api_xml_attr_is(const struct api_xml_attrs *attrs, const char *name, const char *value)
 {
-    struct bytes got = api_xml_attr(attrs, name);
-    return got.data && got.len == strlen(value) && memcmp(got.data, value, got.len) == 0;
+    return api_xml_value_is(api_xml_attr(attrs, name), value);
 }
 
 bool api_xml_attr_true(const struct api_xml_attrs *attrs, const char *name)

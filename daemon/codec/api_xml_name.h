@@ -69,6 +69,7 @@ bool api_xml_attrs_exceed(const struct api_xml_attrs *attrs, size_t max);
 struct bytes api_xml_attr(const struct api_xml_attrs *attrs, const char *name);
 
 /* Compare with plain ASCII words; false when absent. */
+bool api_xml_value_is(struct bytes value, const char *word);
 bool api_xml_attr_is(const struct api_xml_attrs *attrs, const char *name, const char *value);
 bool api_xml_attr_true(const struct api_xml_attrs *attrs, const char *name);
 bool api_xml_attr_false(const struct api_xml_attrs *attrs, const char *name);

@@ -141,11 +141,12 @@ static void related_link(struct api_xml_reading *r, const struct api_xml_attrs *
 
 static void object_link(struct api_xml_reading *r, const struct api_xml_attrs *attrs)
 {
-    if (api_xml_attr_is(attrs, "Rel", "Clone"))
+    struct bytes rel = api_xml_attr(attrs, "Rel");
+    if (api_xml_value_is(rel, "Clone"))
         r->can_clone = true;
-    else if (api_xml_attr_is(attrs, "Rel", "Up"))
+    else if (api_xml_value_is(rel, "Up"))
         up_link(r, attrs);
-    else if (api_xml_attr_is(attrs, "Rel", "Related"))
+    else if (api_xml_value_is(rel, "Related"))
         related_link(r, attrs);
 }
 

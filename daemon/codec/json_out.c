@@ -26,6 +26,15 @@ static int add_char(struct buf *out, uint32_t code, const char *data, size_t len
     }
 }
 
+/* Bytes at the beginning that are written as they are. */
+static size_t plain_len(const char *text)
+{
+    size_t n = 0;
+    while (text[n] >= ' ' && text[n] < 0x7f && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 int json_out_add_text(struct buf *buf, const char *text)
 {
     if (!text)
@@ -33,8 +42,13 @@ int json_out_add_text(struct buf *buf, const char *text)
     int r = buf_add_char(buf, '"');
     for (size_t left = strlen(text); left > 0 && r == 0;) {
         uint32_t code = 0;
-        size_t len = text_utf8_next(text, left, &code);
-        r = len > 0 ? add_char(buf, code, text, len) : buf_add_str(buf, "\xef\xbf\xbd");
+        size_t len = plain_len(text);
+        if (len > 0)
+            r = buf_add(buf, text, len);
+        else if ((len = text_utf8_next(text, left, &code)) > 0)
+            r = add_char(buf, code, text, len);
+        else
+            r = buf_add_str(buf, "\xef\xbf\xbd");
         len += len == 0;
         text += len;
         left -= len;
