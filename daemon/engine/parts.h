@@ -371,6 +371,7 @@ struct server {
     size_t orphans;        /* unfinished clone tasks without owner in it */
     size_t orphans_listed; /* as far as the list that is being taken has shown them */
     size_t n_listed;       /* how many tasks it had */
+    size_t taking;         /* tasks of the list that has come and are still to be taken */
     uint64_t task_ms;      /* how long tasks take, smoothed; 0: not known */
     uint64_t least_ms;     /* and at least */
     unsigned singles, looks;

@@ -8,13 +8,14 @@
 
 enum { TIDY_STOP, TIDY_FINISHED }; /* what goes first */
 
-#define TASKS_KEPT 500 /* may stay listed, whatever comes */
-#define SESSION_MAX 40 /* times that many, before a session is changed: the list must not become longer */
-#define SESSION_MIN 4  /* times what may stay, where that is given */
-#define AT_LEISURE 8   /* this part of the requests in flight while no clone waits for a place */
-#define DRAIN_TRIPS 3  /* to the server and back, in which no clone is sent: last clones, list, logon */
-#define LISTED_US 10   /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
-#define REQUEST_US 50  /* and a request, at least */
+#define TASKS_KEPT 500  /* may stay listed, whatever comes */
+#define SESSION_MAX 40  /* times that many, before a session is changed: the list must not become longer */
+#define SESSION_MIN 4   /* times what may stay, where that is given */
+#define AT_LEISURE 8    /* this part of the requests in flight while no clone waits for a place */
+#define DRAIN_TRIPS 3   /* to the server and back, in which no clone is sent: last clones, list, logon */
+#define POLLS_A_TASK 10 /* while one is unfinished (watch.c) */
+#define LISTED_US 10    /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
+#define REQUEST_US 50   /* and a request, at least */
 
 static size_t tasks_kept(const struct server *server)
 {
@@ -77,6 +78,12 @@ static size_t session_tasks(const struct server *server)
     return best > TASKS_KEPT ? best : TASKS_KEPT;
 }
 
+/* What has ended, as far as the last list tells, and is still listed. */
+static size_t tidy_ended(const struct server *server)
+{
+    return server->tidy.n + server->taking;
+}
+
 /* May the session be changed rather than its tasks be deleted? */
 static bool tidy_may_roll(const struct server *server)
 {
@@ -89,7 +96,7 @@ static bool tidy_may_roll(const struct server *server)
 /* Is it worth it now, with what is still to come? */
 static bool tidy_roll_pays(const struct server *server)
 {
-    uint64_t saved_us = server->tidy.n * polls_left(server) * LISTED_US;
+    uint64_t saved_us = tidy_ended(server) * polls_left(server) * LISTED_US;
     return server->engine->config.tasks_kept ? polls_left(server) > 0 : saved_us >= 2 * drain_us(server);
 }
 
@@ -98,7 +105,7 @@ void tidy_decide(struct server *server)
     if (server->rolling)
         server->rolling = !server->in_doubt;
     else
-        server->rolling = server->hungry && server->tidy.n >= session_tasks(server) &&
+        server->rolling = server->hungry && tidy_ended(server) >= session_tasks(server) &&
                           tidy_may_roll(server) && tidy_roll_pays(server);
 }
 
@@ -122,13 +129,22 @@ unsigned tidy_share(const struct server *server)
     return over < half ? (unsigned)over : half;
 }
 
+/* No clone waits for a place: is the list read often enough, while what is unfinished goes on? */
+static bool tidy_pays_at_leisure(const struct server *server)
+{
+    uint64_t polls = server->task_ms / (server->settings->poll_interval_ms + 1);
+    if (polls > POLLS_A_TASK)
+        polls = POLLS_A_TASK;
+    return server_has_tasks(server) && polls * LISTED_US >= REQUEST_US;
+}
+
 /* How many deletions may be in flight. What the operator wants stopped goes at once. */
 static unsigned tidy_most(const struct server *server)
 {
     unsigned limit = limit_now(&server->limit), share = tidy_share(server), leisure = limit / AT_LEISURE + 1;
     if (heap_due(&server->tidy) == TIDY_STOP)
         return limit;
-    if (server->rolling || !server->tidy.n || (!share && !server_has_tasks(server)))
+    if (server->rolling || !server->tidy.n || (!share && !tidy_pays_at_leisure(server)))
         return 0;
     return server->hungry || share > leisure ? share : leisure;
 }

@@ -7,13 +7,14 @@
 #include "engine/parts.h"
 
 #define SINGLES_MAX 8
-#define SINGLE_LEAST 5   /* tasks of a list cost as much as a request for one of them */
-#define SINGLE_COST 20   /* so many must be saved by a request, unless clones wait for its end */
-#define LISTED_PER_MS 10 /* tasks of a list that both sides read and write in a tenth of a millisecond */
-#define SLICE 500        /* tasks of a list that are taken in one turn */
-#define SHORT_MS 1000    /* of tasks that take less */
-#define LATE_MS 200      /* the end may be seen so late, while clones wait for a place among the requests */
-#define FEW 2            /* requests in flight */
+#define SINGLE_LEAST 5     /* tasks of a list cost as much as a request for one of them */
+#define SINGLE_COST 20     /* so many must be saved by a request, unless clones wait for its end */
+#define LISTED_PER_MS 10   /* tasks of a list that both sides read and write in a tenth of a millisecond */
+#define SLICE 500          /* tasks of a list that are taken in one turn */
+#define SLICE_ROLLING 2000 /* while no clone may leave that would have to wait for it */
+#define SHORT_MS 1000      /* of tasks that take less */
+#define LATE_MS 200        /* the end may be seen so late, while clones wait for a place among the requests */
+#define FEW 2              /* requests in flight */
 #define POLL_FAILURES_MAX 3
 #define UNLISTED_MS 60000 /* then the list is tried again */
 
@@ -105,7 +106,7 @@ void watch_forget(struct server *server)
     heap_done(&server->tidy);
     server->n_task_owners = 0;
     server->listed_ms = 0;
-    server->orphans = server->n_listed = 0;
+    server->orphans = server->n_listed = server->taking = 0;
 }
 
 /* ---- what a task says ---- */
@@ -266,8 +267,19 @@ static void watch_fault(struct server *server, enum fault fault)
     server->list_refused = refused || (server->list_refused && fault != FAULT_NONE);
 }
 
-/* Some of a list's tasks: what they change is stored before clones that wait can go on, so a long list is
- * taken in several turns. A list that is cut off or garbled changes nothing. True when it has been taken. */
+/* Takes some of a list's tasks: what they change is stored before clones that wait can go on. True when all
+ * have been taken. */
+static bool watch_take(struct exchange *e)
+{
+    struct server *server = e->server;
+    size_t slice = server->rolling ? SLICE_ROLLING : SLICE;
+    for (size_t end = e->n_taken + slice; e->n_taken < e->n_tasks && e->n_taken < end; e->n_taken++)
+        task_seen(server, &e->tasks[e->n_taken]);
+    server->taking = e->n_tasks - e->n_taken;
+    return !server->taking;
+}
+
+/* A list that is cut off or garbled changes nothing. True when it has been taken. */
 static bool watch_listed(struct exchange *e, enum fault fault)
 {
     struct server *server = e->server;
@@ -276,11 +288,9 @@ static bool watch_listed(struct exchange *e, enum fault fault)
     if (!e->n_taken && fault == FAULT_NONE)
         server->orphans_listed = server->poll_failures = 0;
     bool counts = fault == FAULT_NONE && e->serial == server->session.serial;
-    for (size_t end = e->n_taken + SLICE; counts && e->n_taken < e->n_tasks; e->n_taken++) {
-        if (e->n_taken == end)
-            return false;
-        task_seen(server, &e->tasks[e->n_taken]);
-    }
+    if (counts && !watch_take(e))
+        return false;
+    server->taking = 0;
     server->polling = false;
     server->polled_ms = server->engine->now.mono_ms;
     if (!counts)
