@@ -172,9 +172,13 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     if (reply->session && !e->token && !e->read_error)
         e->read_error = -ENOMEM; /* a logon without its token is none */
     exchange_unlink(e);
-    e->server->in_flight--;
+    e->load = e->server->in_flight--;
+    e->server->sent -= e->kind == EXCHANGE_SUBMIT;
     e->server->others -= e->kind != EXCHANGE_SUBMIT;
     engine_answered(engine, e);
+    if (e->kind ==
+        EXCHANGE_SUBMIT) /* at once: of a hundred answers each would wait for all others to be read */
+        submit_flush(e->server);
     engine->config.on_wake(engine->config.data);
 }
 
@@ -320,6 +324,7 @@ int exchange_start(struct exchange *e)
         e->next->prev = e;
     server->exchanges = e;
     server->in_flight++;
+    server->sent += e->kind == EXCHANGE_SUBMIT;
     server->others += e->kind != EXCHANGE_SUBMIT;
     server->last_sent_ms = e->started_ms;
     return 0;

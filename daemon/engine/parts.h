@@ -82,6 +82,7 @@ struct exchange {
     enum exchange_kind kind;
     uint64_t started_ms;
     uint64_t serial;  /* session it belongs to */
+    unsigned load;    /* requests that were in flight when it was answered, with itself */
     unsigned reading; /* NAMES: of which reading of the list */
     const struct api_format *format;
     enum clone_form form; /* SUBMIT */
@@ -314,7 +315,7 @@ struct server {
     unsigned n_readers;
     unsigned in_flight; /* exchanges that have been sent */
     unsigned submits;   /* clone requests: decided, being stored, held, sent */
-    unsigned sent;      /* of them */
+    unsigned sent;      /* of them, those in flight */
     struct held {
         struct run *run;
         uint32_t slot;

@@ -169,10 +169,8 @@ static void submit_send(struct run *run, uint32_t slot)
     if (e && submit_encode(run, slot, e) == 0) {
         e->run = run;
         e->number = slot;
-        if (exchange_start(e) == 0) {
-            server->sent++;
+        if (exchange_start(e) == 0)
             return;
-        }
     } else {
         exchange_free(e);
     }
@@ -305,10 +303,9 @@ void submit_reply(struct exchange *e)
     struct server *server = e->server;
     const struct fault_decision *decision = exchange_decision(e);
     struct item_event event = submit_event(e, decision);
-    unsigned load = server->sent-- + server->others;
     server->submits--;
     if (decision->pace > 0)
-        limit_good(&server->limit, e->started_ms, server->engine->now.mono_ms, load);
+        limit_good(&server->limit, e->started_ms, server->engine->now.mono_ms, e->load);
     if (event.kind == ITEM_EVENT_LOST)
         log_warning("run %s item %u: the answer was lost (%s); looking for the clone before anything else",
                     e->run->id, e->number, exchange_text(e, e->arena));

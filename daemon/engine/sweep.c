@@ -108,7 +108,7 @@ static unsigned sweep_page(const struct sweep *sweep)
         return sweep->asking ? 0 : sweep->first;
     if (sweep->up < sweep->pages)
         return sweep->up + 1;
-    return sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
+    return sweep->down && sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
 }
 
 /* How many pages at once: no more than what is left to verify may fill. */

@@ -396,6 +396,26 @@ static void test_verified_on_the_way(void **state)
     scene_free(world);
 }
 
+/* A look for one in doubt meets few pages while most others are still being made; the closing look asks for
+ * no page beyond those that there are, however long pages are. */
+static void test_more_to_verify_than_pages(void **state)
+{
+    (void)state;
+    for (unsigned page_size = 12; page_size < 40; page_size++) {
+        struct world *world = scene_quiet(30);
+        struct em *em = &world->ems[0];
+        em->settings.in_flight_initial = em->settings.in_flight_max = 30;
+        em->settings.tasks_max = 40;
+        em->page_size = page_size;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("reply-lost"), .skip = 5, .count = 1};
+        scene_begin(world);
+        assert_true(scene_run(world)); /* the world fails when a page is asked for that cannot be */
+        assert_int_equal(count_state(world, ITEM_SUCCEEDED), 30);
+        scene_free(world);
+    }
+}
+
 static void quick(struct world *world, unsigned in_flight)
 {
     struct em *em = &world->ems[0];
@@ -554,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_task_outlives_doubt),
         cmocka_unit_test(test_session_lost),
         cmocka_unit_test(test_verified_on_the_way),
+        cmocka_unit_test(test_more_to_verify_than_pages),
         cmocka_unit_test(test_session_changed),
         cmocka_unit_test(test_session_stays_with_doubt),
         cmocka_unit_test(test_two_wait_for_a_name),

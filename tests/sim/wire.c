@@ -6,6 +6,8 @@
 
 #include "wire.h"
 
+#define PAGES_EVER 1000 /* there are never so many */
+
 /* One request on its way; the strings are copies, since the engine may crash meanwhile. */
 struct flight {
     struct em *em;
@@ -184,6 +186,8 @@ static void serve_query(struct flight *f)
     const char *page = strstr(f->path, "&page=");
     unsigned number = page ? (unsigned)atoi(page + 6) : 1;
     char name[72] = "";
+    if (number == 0 || number > PAGES_EVER)
+        world_fail(f->em->world, "%s: page %u is asked for", f->em->name, number);
     if (f->kind == REQUEST_NAMED)
         filter_name(f->path, name, sizeof(name));
     if (strstr(f->path, "type=Repository"))
