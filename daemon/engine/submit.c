@@ -32,6 +32,20 @@ static unsigned source_busy(const struct server *server, const struct source *so
     return busy;
 }
 
+static bool takes_tasks(const struct backup_server *bs)
+{
+    return bs->unfinished < crowd_now(&bs->crowd);
+}
+
+/* Else not one of its sources need be looked at, of which a large plan may have as many as clones. */
+static bool any_takes_tasks(const struct server *server)
+{
+    for (size_t i = 0; i < server->n_backup_servers; i++)
+        if (takes_tasks(&server->backup_servers[i]))
+            return true;
+    return false;
+}
+
 static bool source_may_submit(const struct server *server, const struct source *source)
 {
     if (!source->ready.n)
@@ -39,14 +53,13 @@ static bool source_may_submit(const struct server *server, const struct source *
     const struct server_settings *settings = server->settings;
     if (settings->in_flight_per_source && source_busy(server, source) >= settings->in_flight_per_source)
         return false;
-    const struct backup_server *bs = &server->backup_servers[source->server];
-    return bs->unfinished < crowd_now(&bs->crowd);
+    return takes_tasks(&server->backup_servers[source->server]);
 }
 
 /* Gives one slot to the run's next source in turn; false when none may. */
 static bool run_submit_one(struct run *run)
 {
-    if (!run_may_submit(run))
+    if (!run_may_submit(run) || !any_takes_tasks(run->server))
         return false;
     for (size_t tried = 0; tried < run->n_sources; tried++) {
         struct source *source = &run->sources[run->turn];

@@ -1,104 +1,59 @@
 /* What connections cost: how many are opened, what a new one goes on with, what is read for it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants the four above first */
-#include <cmocka.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include "http_fixture.h"
+/* cmocka comes with it */
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
-
-#include "io/http_curl.h"
-#include "model/settings.h"
-#include "tls_server.h"
 
 #define IN_FLIGHT 8
 #define REQUESTS 400
 #define RECONNECTS 5
 
-/* A server and a port to it; requests are sent one after another by each of some callers. */
-struct bench {
-    struct tls_server *server;
-    struct server_settings settings;
-    char url[64], user[8];
-    uv_loop_t loop;
-    struct http_curl *http;
-    unsigned left, under_way;
-};
-
+/* Sends its request again and again, until as many have been sent as are wanted of all callers. */
 struct caller {
     struct http_request request;
     struct bench *bench;
+    unsigned *wanted;
 };
+
+static void caller_send(struct caller *caller)
+{
+    --*caller->wanted;
+    caller->bench->left++;
+    assert_int_equal(caller->bench->port->start(caller->bench->port, &caller->request), 0);
+}
 
 static void on_reply(struct http_request *request, const struct http_reply *reply, void *user)
 {
-    struct bench *b = ((struct caller *)user)->bench;
-    (void)reply;
-    b->under_way--;
-    if (!b->left)
-        return;
-    b->left--;
-    b->under_way++;
-    assert_int_equal(http_curl_port(b->http)->start(http_curl_port(b->http), request), 0);
+    struct caller *caller = user;
+    (void)request, (void)reply;
+    caller->bench->left--;
+    if (*caller->wanted)
+        caller_send(caller);
 }
 
 /* So many requests for that path, so many at once. */
 static void ask(struct bench *b, const char *path, unsigned requests, unsigned at_once)
 {
     struct caller callers[IN_FLIGHT];
-    b->left = requests;
     for (unsigned i = 0; i < at_once; i++) {
-        callers[i] = (struct caller){.bench = b};
-        callers[i].request = (struct http_request){
-            .method = HTTP_GET, .path = path, .session = "abc", .body_max = 1000, .on_reply = on_reply};
-        callers[i].request.user = &callers[i];
-        b->left--;
-        b->under_way++;
-        assert_int_equal(http_curl_port(b->http)->start(http_curl_port(b->http), &callers[i].request), 0);
+        callers[i] = (struct caller){.bench = b, .wanted = &requests};
+        callers[i].request = (struct http_request){.method = HTTP_GET,
+                                                   .path = path,
+                                                   .session = "abc",
+                                                   .body_max = 1000,
+                                                   .on_reply = on_reply,
+                                                   .user = &callers[i]};
+        caller_send(&callers[i]);
     }
-    while (b->under_way)
-        uv_run(&b->loop, UV_RUN_ONCE);
-}
-
-static void bench_open(struct bench *b)
-{
-    const char *error = NULL;
-    *b = (struct bench){.user = "user", .server = tls_server_start(TLS_CERT_GOOD)};
-    assert_non_null(b->server);
-    snprintf(b->url, sizeof(b->url), "https://127.0.0.1:%d", tls_server_port(b->server));
-    b->settings = (struct server_settings){.url = b->url,
-                                           .username = b->user,
-                                           .ca_file = (char *)tls_server_ca_file(b->server),
-                                           .verify = true,
-                                           .in_flight_max = IN_FLIGHT,
-                                           .connect_ms = 10000,
-                                           .request_ms = 20000};
-    assert_int_equal(uv_loop_init(&b->loop), 0);
-    assert_int_equal(http_curl_new(&b->loop, &b->settings, "secret", "application/xml", &b->http, &error), 0);
-}
-
-static void on_closed(void *data)
-{
-    (void)data;
-}
-
-static void bench_close(struct bench *b)
-{
-    http_curl_close(b->http, on_closed, NULL);
-    uv_run(&b->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&b->loop), 0);
-    tls_server_stop(b->server);
+    bench_run(b);
 }
 
 static void no_more_than_requests_at_once(void **state)
 {
     struct bench b;
     (void)state;
-    bench_open(&b);
+    bench_start(&b, TLS_CERT_GOOD, IN_FLIGHT);
     ask(&b, "/api/ok", REQUESTS, IN_FLIGHT);
     struct tls_counts counts = tls_server_counts(b.server);
     assert_int_equal(counts.requests, REQUESTS);
@@ -111,7 +66,7 @@ static void a_new_one_goes_on_with_the_tls_session(void **state)
 {
     struct bench b;
     (void)state;
-    bench_open(&b);
+    bench_start(&b, TLS_CERT_GOOD, IN_FLIGHT);
     for (int i = 0; i < RECONNECTS; i++) {
         ask(&b, "/api/ok", 1, 1);
         ask(&b, "/api/truncate", 1, 1); /* the server closes after it */
@@ -142,7 +97,7 @@ static void ca_is_read_once(void **state)
 {
     struct bench b;
     (void)state;
-    bench_open(&b);
+    bench_start(&b, TLS_CERT_GOOD, IN_FLIGHT);
     int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     assert_true(watch >= 0 && inotify_add_watch(watch, b.settings.ca_file, IN_OPEN | IN_CLOSE) >= 0);
     for (int i = 0; i < RECONNECTS; i++) {

@@ -1,40 +1,19 @@
 /* The HTTP port against a real HTTPS server on this machine: what arrives there
  * is counted there. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants the four above first */
+#include "http_fixture.h"
+/* cmocka comes with it */
 #include <arpa/inet.h>
-#include <cmocka.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/http_curl.h"
 #include "io/loop.h"
-#include "model/settings.h"
-#include "tls_server.h"
 
 #define MANY 100
 #define KEPT 4
-
-/* A server, a loop and a port on it. */
-struct bench {
-    struct tls_server *server;
-    struct server_settings settings;
-    char url[64], user[8];
-    uv_loop_t loop;
-    struct http_curl *http;
-    struct http *port;
-    unsigned left; /* requests not given back */
-    bool starting, closed;
-};
 
 struct call {
     struct http_request request;
@@ -68,54 +47,6 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     c->bench->left--;
 }
 
-static void on_closed(void *data)
-{
-    ((struct bench *)data)->closed = true;
-}
-
-/* ---- the bench ---- */
-
-static void bench_open(struct bench *b, enum tls_cert cert)
-{
-    *b = (struct bench){.user = "user"};
-    b->server = tls_server_start(cert);
-    assert_non_null(b->server);
-    snprintf(b->url, sizeof(b->url), "https://127.0.0.1:%d", tls_server_port(b->server));
-    b->settings = (struct server_settings){.url = b->url,
-                                           .username = b->user,
-                                           .ca_file = (char *)tls_server_ca_file(b->server),
-                                           .verify = true,
-                                           .in_flight_max = MANY,
-                                           .connect_ms = 10000,
-                                           .request_ms = 20000};
-    assert_int_equal(uv_loop_init(&b->loop), 0);
-}
-
-/* After the test has changed the settings. */
-static void bench_ready(struct bench *b)
-{
-    const char *error = NULL;
-    assert_int_equal(http_curl_new(&b->loop, &b->settings, "secret", "application/xml", &b->http, &error), 0);
-    b->port = http_curl_port(b->http);
-}
-
-static void bench_start(struct bench *b, enum tls_cert cert)
-{
-    bench_open(b, cert);
-    bench_ready(b);
-}
-
-static void bench_close(struct bench *b)
-{
-    http_curl_close(b->http, on_closed, b);
-    assert_false(b->closed);
-    uv_run(&b->loop, UV_RUN_DEFAULT);
-    assert_true(b->closed);
-    assert_int_equal(b->left, 0);
-    assert_int_equal(uv_loop_close(&b->loop), 0);
-    tls_server_stop(b->server);
-}
-
 static void begin(struct bench *b, struct call *c)
 {
     c->bench = b;
@@ -130,17 +61,11 @@ static void begin(struct bench *b, struct call *c)
     b->starting = false;
 }
 
-static void run(struct bench *b)
-{
-    while (b->left)
-        uv_run(&b->loop, UV_RUN_ONCE);
-}
-
 static struct call get(struct bench *b, const char *path)
 {
     struct call c = {.request = {.method = HTTP_GET, .path = path, .session = "abc"}};
     begin(b, &c);
-    run(b);
+    bench_run(b);
     assert_int_equal(c.replies, 1);
     return c;
 }
@@ -150,7 +75,7 @@ static struct call post(struct bench *b, const char *path, const char *body, boo
     struct call c = {.request = {.method = HTTP_POST, .path = path, .session = "abc", .once = once}};
     c.request.body = (struct bytes){body, body ? strlen(body) : 0};
     begin(b, &c);
-    run(b);
+    bench_run(b);
     assert_int_equal(c.replies, 1);
     return c;
 }
@@ -173,7 +98,7 @@ static void answered(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     struct call c = get(&b, "/api/ok");
     assert_int_equal(c.reply.outcome, HTTP_ANSWERED);
     assert_int_equal(c.reply.status, 200);
@@ -194,7 +119,7 @@ static void lines_of_each_method(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     assert_int_equal(post(&b, "/api/ok", "<a/>", true).reply.outcome, HTTP_ANSWERED);
     struct tls_counts counts = tls_server_counts(b.server);
     has(counts.last, "\r\nContent-Type: application/xml\r\n");
@@ -210,14 +135,14 @@ static void lines_of_each_method(void **state)
         .request = {HTTP_POST, "/api/ok", .session = "abc", .media_type = "application/json"}};
     json.request.body = (struct bytes){"{}", 2}; /* one request in another format, then as before */
     begin(&b, &json);
-    run(&b);
+    bench_run(&b);
     counts = tls_server_counts(b.server);
     has(counts.last, "\r\nAccept: application/json\r\n");
     has(counts.last, "\r\nContent-Type: application/json\r\n");
     has_not(counts.last, "xml");
     struct call c = {.request = {.method = HTTP_DELETE, .path = "/api/x", .session = "abc"}};
     begin(&b, &c);
-    run(&b);
+    bench_run(&b);
     counts = tls_server_counts(b.server);
     has(counts.last, "DELETE /api/x HTTP/1.1\r\n");
     has(counts.last, "\r\nAccept: application/xml\r\n");
@@ -231,10 +156,10 @@ static void logon_only_once(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     struct call c = {.request = {.method = HTTP_POST, .path = "/api/sessionMngr/", .logon = true}};
     begin(&b, &c);
-    run(&b);
+    bench_run(&b);
     struct tls_counts counts = tls_server_counts(b.server);
     has(counts.last, "\r\nAuthorization: Basic dXNlcjpzZWNyZXQ=\r\n");
     has_not(counts.last, "\r\nX-RestSvcSessionId");
@@ -249,7 +174,7 @@ static void other_statuses(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     struct call c = get(&b, "/api/busy");
     assert_int_equal(c.reply.outcome, HTTP_ANSWERED);
     assert_int_equal(c.reply.status, 503);
@@ -267,7 +192,7 @@ static void one_connection(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     for (int i = 0; i < 50; i++)
         assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
     assert_int_equal(tls_server_counts(b.server).requests, 50);
@@ -281,14 +206,14 @@ static void many_at_once(void **state)
     static struct call calls[MANY];
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     for (int round = 0; round < 2; round++) {
         memset(calls, 0, sizeof(calls));
         for (int i = 0; i < MANY; i++) {
             calls[i].request = (struct http_request){.method = HTTP_GET, .path = "/api/ok"};
             begin(&b, &calls[i]);
         }
-        run(&b);
+        bench_run(&b);
         for (int i = 0; i < MANY; i++) {
             assert_int_equal(calls[i].replies, 1);
             assert_int_equal(calls[i].reply.outcome, HTTP_ANSWERED);
@@ -302,7 +227,7 @@ static void by_name(void **state)
 {
     struct bench b;
     (void)state;
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     snprintf(b.url, sizeof(b.url), "https://localhost:%d", tls_server_port(b.server));
     bench_ready(&b);
     assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
@@ -316,7 +241,7 @@ static void time_outs_together(void **state)
     struct call calls[3] = {0};
     struct bench b;
     (void)state;
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     b.settings.request_ms = 700;
     bench_ready(&b);
     uint64_t before = loop_now().mono_ms;
@@ -324,7 +249,7 @@ static void time_outs_together(void **state)
         calls[i].request = (struct http_request){.method = HTTP_GET, .path = "/api/hang"};
         begin(&b, &calls[i]);
     }
-    run(&b);
+    bench_run(&b);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(calls[i].replies, 1);
         assert_int_equal(calls[i].reply.outcome, HTTP_LOST);
@@ -346,7 +271,7 @@ static void lost_answers(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     lost(&b, "/api/truncate", 200);
     lost(&b, "/api/flood", 200);
     lost(&b, "/api/headers", 200);
@@ -363,7 +288,7 @@ static void keep_connections(struct bench *b)
         calls[i] = (struct call){.request = {.method = HTTP_GET, .path = "/api/ok", .session = "abc"}};
         begin(b, &calls[i]);
     }
-    run(b);
+    bench_run(b);
     for (int i = 0; i < KEPT; i++)
         assert_int_equal(calls[i].reply.outcome, HTTP_ANSWERED);
 }
@@ -375,7 +300,7 @@ static void never_twice(void **state)
     static const char *const bodies[] = {"<JobCloneSpec/>", NULL};
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     for (int i = 0; i < 4; i++) {
         keep_connections(&b);
         struct tls_counts before = tls_server_counts(b.server);
@@ -394,7 +319,7 @@ static void twice_where_it_may_be(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
     assert_int_equal(get(&b, "/api/die").reply.outcome, HTTP_LOST);
     assert_int_equal(tls_server_counts(b.server).requests, 3);
@@ -406,7 +331,7 @@ static void head_and_body_together(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     assert_int_equal(post(&b, "/api/ok", "<JobCloneSpec/>", true).reply.outcome, HTTP_ANSWERED);
     assert_int_equal(tls_server_counts(b.server).records, 1);
     bench_close(&b);
@@ -418,7 +343,7 @@ static void unknown_name_is_unsent(void **state)
 {
     struct bench b;
     (void)state;
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     snprintf(b.url, sizeof(b.url), "https://no..name:%d", tls_server_port(b.server));
     bench_ready(&b);
     struct call c = post(&b, "/api/ok", "<a/>", true);
@@ -436,7 +361,7 @@ static void refused_is_unsent(void **state)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* bound, and nobody listens */
     assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     snprintf(b.url, sizeof(b.url), "https://127.0.0.1:%d", ntohs(a.sin_port));
     bench_ready(&b);
     struct call c = post(&b, "/api/ok", "<a/>", true);
@@ -453,7 +378,7 @@ static struct call logon(struct bench *b)
 {
     struct call c = {.request = {.method = HTTP_POST, .path = "/api/sessionMngr/", .logon = true}};
     begin(b, &c);
-    run(b);
+    bench_run(b);
     return c;
 }
 
@@ -480,19 +405,19 @@ static void bad_certificates(void **state)
 {
     struct bench b;
     (void)state;
-    bench_open(&b, TLS_CERT_WRONG_NAME);
+    bench_open(&b, TLS_CERT_WRONG_NAME, MANY);
     expect_refused(&b);
-    bench_open(&b, TLS_CERT_EXPIRED);
+    bench_open(&b, TLS_CERT_EXPIRED, MANY);
     expect_refused(&b);
     struct tls_server *other = tls_server_start(TLS_CERT_GOOD);
     assert_non_null(other);
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     b.settings.ca_file = (char *)tls_server_ca_file(other); /* of the same name */
     expect_refused(&b);
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     b.settings.ca_file = NULL; /* the system's store does not know it */
     expect_refused(&b);
-    bench_open(&b, TLS_CERT_EXPIRED);
+    bench_open(&b, TLS_CERT_EXPIRED, MANY);
     b.settings.verify = false;
     expect_taken(&b);
     tls_server_stop(other);
@@ -503,21 +428,21 @@ static void pins(void **state)
     char wrong[] = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     struct bench b;
     (void)state;
-    bench_open(&b, TLS_CERT_WRONG_NAME);
+    bench_open(&b, TLS_CERT_WRONG_NAME, MANY);
     b.settings.ca_file = NULL; /* the pin decides alone */
     b.settings.pin = (char *)tls_server_pin(b.server);
     expect_taken(&b);
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     b.settings.ca_file = NULL;
     b.settings.pin = wrong;
     expect_refused(&b);
-    bench_open(&b, TLS_CERT_GOOD); /* with a CA, both must hold */
+    bench_open(&b, TLS_CERT_GOOD, MANY); /* with a CA, both must hold */
     b.settings.pin = wrong;
     expect_refused(&b);
-    bench_open(&b, TLS_CERT_WRONG_NAME);
+    bench_open(&b, TLS_CERT_WRONG_NAME, MANY);
     b.settings.pin = (char *)tls_server_pin(b.server);
     expect_refused(&b);
-    bench_open(&b, TLS_CERT_GOOD);
+    bench_open(&b, TLS_CERT_GOOD, MANY);
     b.settings.pin = (char *)tls_server_pin(b.server);
     expect_taken(&b);
 }
@@ -555,7 +480,7 @@ static void aborted(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     struct call c = {.request = {.method = HTTP_GET, .path = "/api/hang"}};
     begin(&b, &c);
     while (tls_server_counts(b.server).requests < 1) {
@@ -566,7 +491,7 @@ static void aborted(void **state)
     b.port->abort(b.port, &c.request);
     b.port->abort(b.port, &c.request);
     b.starting = false;
-    run(&b);
+    bench_run(&b);
     assert_int_equal(c.replies, 1);
     assert_int_equal(c.reply.outcome, HTTP_ABORTED);
     assert_int_equal(c.reply.status, 0);
@@ -579,10 +504,10 @@ static void aborted_in_body(void **state)
 {
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     struct call c = {.request = {.method = HTTP_GET, .path = "/api/ok"}, .abort_in_body = true};
     begin(&b, &c);
-    run(&b);
+    bench_run(&b);
     assert_int_equal(c.replies, 1);
     assert_int_equal(c.reply.outcome, HTTP_ABORTED);
     assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
@@ -594,7 +519,7 @@ static void closed_in_flight(void **state)
     struct call calls[5] = {0};
     struct bench b;
     (void)state;
-    bench_start(&b, TLS_CERT_GOOD);
+    bench_start(&b, TLS_CERT_GOOD, MANY);
     get(&b, "/api/ok");
     for (int i = 0; i < 5; i++) {
         calls[i].request = (struct http_request){.method = HTTP_GET, .path = "/api/hang"};
