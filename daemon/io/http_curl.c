@@ -8,12 +8,14 @@
 #include "model/settings.h"
 
 #define SPARE_CONNECTIONS 16
+#define FRESH_A_TURN 16 /* requests that may open a connection */
 
 /* ---- requests ---- */
 
 static void transfer_link(struct transfer *t)
 {
     struct http_curl *http = t->http;
+    http->n_active++;
     t->before = NULL;
     t->after = http->active;
     if (t->after)
@@ -23,6 +25,7 @@ static void transfer_link(struct transfer *t)
 
 static void transfer_unlink(struct transfer *t)
 {
+    t->http->n_active--;
     if (t->before)
         t->before->after = t->after;
     else
@@ -59,6 +62,65 @@ void http_drain(struct http_curl *http)
     }
 }
 
+/* ---- first requests ---- */
+
+/* A handshake takes half a millisecond, and curl begins as many at once as it is given. */
+static bool opens_too_many(struct http_curl *http)
+{
+    if (http->n_active < http->n_open || http->settings->http2) /* a kept connection does, or one for all */
+        return false;
+    if (http->last_fresh_turn != http->turn)
+        http->fresh = 0;
+    http->last_fresh_turn = http->turn;
+    return http->fresh++ >= FRESH_A_TURN;
+}
+
+static void on_later(uv_idle_t *idle);
+
+static void transfer_wait(struct transfer *t)
+{
+    struct http_curl *http = t->http;
+    t->next = NULL;
+    if (http->waiting)
+        http->waiting_last->next = t;
+    else
+        http->waiting = t;
+    http->waiting_last = t;
+    uv_idle_start(&http->later, on_later);
+}
+
+/* Some of those that wait, in each turn of the loop. */
+static void on_later(uv_idle_t *idle)
+{
+    struct http_curl *http = idle->data;
+    while (http->waiting && !opens_too_many(http)) {
+        struct transfer *t = http->waiting;
+        http->waiting = t->next;
+        t->waiting = false;
+        if (curl_multi_add_handle(http->multi, t->easy) == CURLM_OK)
+            continue;
+        t->code = CURLE_COULDNT_CONNECT; /* nothing was sent */
+        transfer_unlink(t);
+        transfer_finish(t);
+    }
+    if (!http->waiting)
+        uv_idle_stop(idle);
+}
+
+/* It was not begun at all. */
+static void transfer_leave(struct transfer *t)
+{
+    struct transfer **at = &t->http->waiting, *before = NULL;
+    while (*at != t) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = t->next;
+    if (!t->next)
+        t->http->waiting_last = before;
+    t->waiting = false;
+}
+
 static int http_start(struct http *port, struct http_request *request)
 {
     struct http_curl *http = (struct http_curl *)port;
@@ -70,7 +132,8 @@ static int http_start(struct http *port, struct http_request *request)
     else if (!(t = transfer_new(http)))
         return -ENOMEM;
     int r = transfer_prepare(t, request);
-    if (r == 0 && curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
+    t->waiting = r == 0 && (http->waiting || opens_too_many(http));
+    if (r == 0 && !t->waiting && curl_multi_add_handle(http->multi, t->easy) != CURLM_OK)
         r = -ENOMEM;
     if (r < 0) {
         t->request = NULL;
@@ -82,6 +145,8 @@ static int http_start(struct http *port, struct http_request *request)
     }
     request->port = t;
     transfer_link(t);
+    if (t->waiting)
+        transfer_wait(t);
     return 0;
 }
 
@@ -106,7 +171,9 @@ static void http_abort(struct http *port, struct http_request *request)
         return;
     t->aborted = true;
     t->code = CURLE_ABORTED_BY_CALLBACK;
-    if (!http->in_body)
+    if (t->waiting)
+        transfer_leave(t);
+    else if (!http->in_body)
         curl_multi_remove_handle(http->multi, t->easy);
     transfer_unlink(t);
     t->next = http->ended;
@@ -120,6 +187,11 @@ void http_turn_begin(struct http_curl *http)
 {
     if (!http->turn_began_ns)
         http->turn_began_ns = uv_hrtime();
+}
+
+bool http_turn_is_over(const struct http_curl *http)
+{
+    return http->turn_began_ns && uv_hrtime() - http->turn_began_ns > UINT64_C(1000000) * TURN_MS;
 }
 
 static void on_check(uv_check_t *check)
@@ -245,9 +317,10 @@ int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const
     uv_timer_init(loop, &http->timer);
     uv_idle_init(loop, &http->given);
     uv_idle_init(loop, &http->resume);
+    uv_idle_init(loop, &http->later);
     uv_check_init(loop, &http->check);
-    http->timer.data = http->given.data = http->resume.data = http->check.data = http;
-    http->handles = 4;
+    http->timer.data = http->given.data = http->resume.data = http->later.data = http->check.data = http;
+    http->handles = 5;
     http->turn = 1;
     uv_check_start(&http->check, on_check);
     uv_unref((uv_handle_t *)&http->check); /* alone it does not keep the loop */
@@ -296,6 +369,7 @@ static void http_close_all(struct http_curl *http)
     uv_close((uv_handle_t *)&http->timer, on_handle_closed);
     uv_close((uv_handle_t *)&http->given, on_handle_closed);
     uv_close((uv_handle_t *)&http->resume, on_handle_closed);
+    uv_close((uv_handle_t *)&http->later, on_handle_closed);
     uv_close((uv_handle_t *)&http->check, on_handle_closed);
 }
 

@@ -8,7 +8,7 @@
 #include "io/http_curl.h"
 
 #define HEADERS_MAX ((size_t)64 * 1024)
-#define TURN_MS 10 /* of the loop, for bodies; a server may send faster than they can be read */
+#define TURN_MS 10 /* of the loop: for handshakes, and bodies that come faster than they can be read */
 
 /* Header lines for one session token and media type; kept until no request uses them. */
 struct header_set {
@@ -20,7 +20,7 @@ struct header_set {
 
 /* One easy handle and the request it carries. */
 struct transfer {
-    struct transfer *next;           /* free or ended ones */
+    struct transfer *next;           /* free, waiting or ended ones */
     struct transfer *before, *after; /* those under way */
     struct http_curl *http;
     CURL *easy;
@@ -31,6 +31,7 @@ struct transfer {
     size_t received, header_bytes;
     bool too_large;
     bool held_back;     /* was sent and may not be sent again */
+    bool waiting;       /* curl does not have it yet */
     bool paused;        /* until the loop comes round */
     uint64_t last_turn; /* in which it took a piece of its body */
     char *session;
@@ -49,6 +50,7 @@ struct http_curl {
     uv_timer_t timer;             /* curl's one timer */
     uv_idle_t given;              /* gives aborted requests back from the loop */
     uv_idle_t resume;             /* lets paused transfers go on */
+    uv_idle_t later;              /* gives waiting ones to curl */
     uv_check_t check;             /* ends a turn */
     uint64_t turn, turn_began_ns; /* number; 0 between turns */
     const struct server_settings *settings;
@@ -57,6 +59,12 @@ struct http_curl {
     char *password;
     struct header_set *headers; /* the last ones */
     struct transfer *free_, *active, *ended;
+    unsigned n_active;
+    struct transfer *waiting,
+        *waiting_last; /* of the active ones, until a turn in which they may open connections */
+    uint64_t last_fresh_turn;
+    unsigned fresh;      /* connections that may be opened for requests of that turn */
+    unsigned n_open;     /* connections */
     struct sock **socks; /* http_socket.c: by descriptor */
     size_t n_socks;
     unsigned long connections;
@@ -73,6 +81,8 @@ void http_socket_setup(struct http_curl *http);
 void http_drain(struct http_curl *http);
 /* A callback of the loop that will let curl read begins: notes when the turn began. */
 void http_turn_begin(struct http_curl *http);
+/* Has this turn of the loop lasted long enough? What is left is there in the next one too. */
+bool http_turn_is_over(const struct http_curl *http);
 /* uv_idle_cb: lets paused transfers go on. */
 void http_on_resume(uv_idle_t *idle);
 /* One handle less; the last one ends the life of the object. */

@@ -28,6 +28,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if (!s->wanted) /* most likely the end of an idle connection: curl sees it when it takes it again */
         return;
+    if (status >= 0 && http_turn_is_over(http)) /* of a thousand handshakes; the loop tells of it again */
+        return;
     http_turn_begin(http);
     if (status < 0)
         flags = CURL_CSELECT_ERR;
@@ -135,19 +137,24 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
 
 curl_socket_t http_open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
 {
+    struct http_curl *http = user;
     (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    if (sock_new(user, fd, true))
+    if (sock_new(http, fd, true)) {
+        http->n_open++;
         return fd;
+    }
     close(fd);
     return CURL_SOCKET_BAD;
 }
 
 int http_close_socket(void *user, curl_socket_t fd)
 {
-    struct sock *s = sock_of(user, fd);
+    struct http_curl *http = user;
+    struct sock *s = sock_of(http, fd);
+    http->n_open--;
     if (s)
         sock_close(s);
     return close(fd);

@@ -3,9 +3,11 @@
 /* cmocka comes with it */
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define IN_FLIGHT 8
+#define HANDSHAKES 150
 #define REQUESTS 400
 #define RECONNECTS 5
 
@@ -35,7 +37,7 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
 /* So many requests for that path, so many at once. */
 static void ask(struct bench *b, const char *path, unsigned requests, unsigned at_once)
 {
-    struct caller callers[IN_FLIGHT];
+    struct caller callers[HANDSHAKES];
     for (unsigned i = 0; i < at_once; i++) {
         callers[i] = (struct caller){.bench = b, .wanted = &requests};
         callers[i].request = (struct http_request){.method = HTTP_GET,
@@ -77,6 +79,43 @@ static void a_new_one_goes_on_with_the_tls_session(void **state)
     bench_close(&b);
 }
 
+/* Counts the sockets that are opened in each turn of the loop. */
+static unsigned sockets;
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
+
+int __wrap_socket(int domain, int type, int protocol)
+{
+    sockets++;
+    return __real_socket(domain, type, protocol);
+}
+
+static void on_turn(uv_check_t *check)
+{
+    unsigned *most = check->data;
+    *most = sockets > *most ? sockets : *most;
+    sockets = 0;
+}
+
+/* A handshake takes half a millisecond of the loop's time. */
+static void many_are_not_opened_in_one_turn(void **state)
+{
+    struct bench b;
+    uv_check_t check;
+    unsigned most = 0;
+    (void)state;
+    bench_start(&b, TLS_CERT_GOOD, HANDSHAKES);
+    uv_check_init(&b.loop, &check);
+    uv_check_start(&check, on_turn);
+    check.data = &most;
+    sockets = 0;
+    ask(&b, "/api/ok", HANDSHAKES, HANDSHAKES);
+    uv_close((uv_handle_t *)&check, NULL);
+    assert_true(tls_server_counts(b.server).connections > HANDSHAKES / 4);
+    assert_in_range(most, 1, 20);
+    bench_close(&b);
+}
+
 /* Each opening is followed by a closing: of equal events in a row there would be but one. */
 static unsigned opened(int watch)
 {
@@ -115,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_more_than_requests_at_once),
         cmocka_unit_test(a_new_one_goes_on_with_the_tls_session),
+        cmocka_unit_test(many_are_not_opened_in_one_turn),
         cmocka_unit_test(ca_is_read_once),
     };
     alarm(60); /* a test that hangs is a failure too */

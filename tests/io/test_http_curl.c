@@ -500,6 +500,55 @@ static void aborted(void **state)
     assert_int_equal(c.replies, 1);
 }
 
+static void begin_many(struct bench *b, struct call calls[MANY])
+{
+    for (int i = 0; i < MANY; i++) {
+        calls[i] = (struct call){.request = {.method = HTTP_GET, .path = "/api/ok", .session = "abc"}};
+        begin(b, &calls[i]);
+    }
+}
+
+/* Of many that begin at once the last ones wait until the others have their connections. */
+static void aborted_while_it_waits(void **state)
+{
+    static const int those[] = {MANY - 1, 0, MANY / 2, MANY - 2, 30};
+    struct call calls[MANY];
+    struct bench b;
+    (void)state;
+    bench_start(&b, TLS_CERT_GOOD, MANY);
+    begin_many(&b, calls);
+    for (int i = 0; i < 5; i++)
+        b.port->abort(b.port, &calls[those[i]].request);
+    struct call later = {.request = {.method = HTTP_GET, .path = "/api/ok", .session = "abc"}};
+    begin(&b, &later);
+    bench_run(&b);
+    assert_int_equal(later.reply.outcome, HTTP_ANSWERED);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(calls[those[i]].reply.outcome, HTTP_ABORTED);
+        calls[those[i]].reply.outcome = HTTP_ANSWERED;
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(calls[i].replies, 1);
+        assert_int_equal(calls[i].reply.outcome, HTTP_ANSWERED);
+    }
+    assert_int_equal(tls_server_counts(b.server).requests, MANY - 5 + 1);
+    bench_close(&b);
+}
+
+static void closed_while_many_wait(void **state)
+{
+    struct call calls[MANY];
+    struct bench b;
+    (void)state;
+    bench_start(&b, TLS_CERT_GOOD, MANY);
+    begin_many(&b, calls);
+    bench_close(&b);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(calls[i].replies, 1);
+        assert_int_equal(calls[i].reply.outcome, HTTP_ABORTED);
+    }
+}
+
 static void aborted_in_body(void **state)
 {
     struct bench b;
@@ -558,6 +607,8 @@ int main(void)
         cmocka_unit_test(bad_settings),
         cmocka_unit_test(aborted),
         cmocka_unit_test(aborted_in_body),
+        cmocka_unit_test(aborted_while_it_waits),
+        cmocka_unit_test(closed_while_many_wait),
         cmocka_unit_test(closed_in_flight),
     };
     alarm(120); /* a test that hangs is a failure too */
