@@ -1,8 +1,9 @@
 /* curl's sockets and its one timer on the loop. A uv_poll handle lives as long
  * as its connection (until curl closes it), not as long as curl's interest in
  * it: curl removes and adds a kept connection with every request, and what the
- * loop looks for is changed only when it has to be. Only the resolver's own
- * sockets, which curl closes without telling, go with the interest. */
+ * loop looks for is changed only when it has to be. The resolver's own sockets, and those
+ * that never got their connection, curl closes without telling: these go with the
+ * interest, or the next socket of that number could not be looked at. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@ struct sock {
     int polled;      /* what the loop looks for */
     bool wanted;     /* curl is interested */
     bool connection; /* opened by us for curl; else the resolver's */
+    bool came;       /* it is connected: curl has waited for something to read */
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -94,6 +96,7 @@ static void on_sock_closed(uv_handle_t *handle)
 static void sock_close(struct sock *s)
 {
     s->http->socks[s->fd] = NULL;
+    s->http->n_open -= s->connection;
     uv_close((uv_handle_t *)&s->poll, on_sock_closed);
 }
 
@@ -116,7 +119,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     struct sock *s = known ? known : sock_of(http, fd);
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
-        if (s && s->connection)
+        if (s && s->connection && s->came)
             sock_rest(s);
         else if (s)
             sock_close(s);
@@ -127,6 +130,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *k
     if (!known)
         curl_multi_assign(http->multi, fd, s);
     s->wanted = true;
+    s->came = s->came || (what & CURL_POLL_IN);
     uv_ref((uv_handle_t *)&s->poll);
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     if (events == s->polled)
@@ -154,7 +158,6 @@ int http_close_socket(void *user, curl_socket_t fd)
 {
     struct http_curl *http = user;
     struct sock *s = sock_of(http, fd);
-    http->n_open--;
     if (s)
         sock_close(s);
     return close(fd);

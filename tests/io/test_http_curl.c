@@ -401,6 +401,58 @@ static void expect_taken(struct bench *b)
     bench_close(b);
 }
 
+/* A port that takes no more connections and refuses none: as behind a firewall that drops them. */
+static int deaf_port(int fds[3])
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fds[0], (struct sockaddr *)&a, len), 0);
+    assert_int_equal(listen(fds[0], 0), 0);
+    assert_int_equal(getsockname(fds[0], (struct sockaddr *)&a, &len), 0);
+    for (int i = 1; i < 3; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        connect(fds[i], (struct sockaddr *)&a, len);
+    }
+    return ntohs(a.sin_port);
+}
+
+/* curl closes a socket that never got its connection without telling; the next one has its number. */
+static void connects_again(const char *url, bool timed_out)
+{
+    struct bench b;
+    bench_open(&b, TLS_CERT_GOOD, MANY);
+    struct server_settings there = b.settings;
+    b.settings.url = (char *)url;
+    b.settings.connect_ms = 200;
+    bench_ready(&b);
+    for (int i = 0; i < 3; i++) {
+        struct call c = post(&b, "/api/ok", "<a/>", true);
+        assert_int_equal(c.reply.outcome, HTTP_UNSENT);
+        assert_int_equal(c.reply.timed_out, timed_out);
+    }
+    struct call given_up = {.request = {.method = HTTP_GET, .path = "/api/ok"}};
+    begin(&b, &given_up);
+    uv_run(&b.loop, UV_RUN_NOWAIT);
+    b.port->abort(b.port, &given_up.request);
+    bench_run(&b);
+    assert_int_equal(http_curl_set_server(b.http, &there, "secret"), 0);
+    assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
+    bench_close(&b);
+}
+
+static void after_connections_that_never_came(void **state)
+{
+    char url[64];
+    int fds[3];
+    (void)state;
+    snprintf(url, sizeof(url), "https://127.0.0.1:%d", deaf_port(fds));
+    connects_again(url, true);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    connects_again(url, false); /* now it refuses them */
+}
+
 static void bad_certificates(void **state)
 {
     struct bench b;
@@ -602,6 +654,7 @@ int main(void)
         cmocka_unit_test(head_and_body_together),
         cmocka_unit_test(refused_is_unsent),
         cmocka_unit_test(unknown_name_is_unsent),
+        cmocka_unit_test(after_connections_that_never_came),
         cmocka_unit_test(bad_certificates),
         cmocka_unit_test(pins),
         cmocka_unit_test(bad_settings),
