@@ -141,17 +141,24 @@ static void server_doubt_again(struct server *server)
         server->backup_servers[i].shown_ms = server->engine->now.mono_ms;
 }
 
+/* Tasks that were accepted in this very turn are gone too: another session may give their ids again. */
 static void server_session_gone(struct server *server)
 {
+    struct engine *engine = server->engine;
+    struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
     server_doubt_again(server);
-    for (struct run *run = server->engine->runs; run; run = run->next) {
+    for (struct run *run = engine->runs; run; run = run->next) {
         if (run->server != server)
             continue;
-        struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
         for (size_t i = run->in_state[ITEM_RUNNING].n, at = run->in_state[ITEM_RUNNING].first; i > 0; i--) {
-            engine_emit(server->engine, run, (uint32_t)at, &gone);
+            engine_emit(engine, run, (uint32_t)at, &gone);
             at = run->slots[at].next;
         }
+    }
+    for (size_t i = 0; i < engine->n_batch; i++) {
+        const struct pending *p = &engine->batch[i];
+        if (p->run->server == server && p->next.state == ITEM_RUNNING)
+            engine_emit(engine, p->run, p->slot, &gone);
     }
     watch_forget(server);
 }

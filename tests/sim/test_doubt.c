@@ -363,8 +363,6 @@ static void test_session_lost(void **state)
     scene_free(world);
 }
 
-/* ---- successes ---- */
-
 static size_t count_state(const struct world *world, enum item_state state)
 {
     size_t n = 0;
@@ -372,6 +370,31 @@ static size_t count_state(const struct world *world, enum item_state state)
         n += world->runs[0].stored[i] && world->runs[0].rows[i].state == state;
     return n;
 }
+
+/* Tasks that were accepted in the very turn in which the session's end is told are gone with it, though
+ * another session gives their ids again: none of these is waited for. */
+static void test_session_lost_with_what_it_accepted(void **state)
+{
+    (void)state;
+    for (unsigned skip = 5; skip < 45; skip++) {
+        struct world *world = scene_quiet(60);
+        struct em *em = &world->ems[0];
+        em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+        em->settings.tasks_max = 60;
+        em->numbers_per_session = true;
+        em->clone_max_ms = 5000;
+        world->runs[0].task_timeout_ms = 6 * 60 * MINUTE;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("401"), .skip = skip, .count = 1};
+        scene_begin(world);
+        assert_true(scene_run(world));
+        assert_true(world->now_ms < 5 * 60 * MINUTE);
+        assert_int_equal(count_state(world, ITEM_SUCCEEDED), 60);
+        scene_free(world);
+    }
+}
+
+/* ---- successes ---- */
 
 /* Of a large run, the first thousand are verified while the rest is still being cloned. */
 static void test_verified_on_the_way(void **state)
@@ -573,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_slow_task_of_nobody),
         cmocka_unit_test(test_task_outlives_doubt),
         cmocka_unit_test(test_session_lost),
+        cmocka_unit_test(test_session_lost_with_what_it_accepted),
         cmocka_unit_test(test_verified_on_the_way),
         cmocka_unit_test(test_more_to_verify_than_pages),
         cmocka_unit_test(test_session_changed),
