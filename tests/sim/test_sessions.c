@@ -1,0 +1,168 @@
+/* Scenarios of sessions, which end and are changed, and of clones that are verified. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "world.h"
+
+#define EVER 100000
+
+static size_t count_state(const struct world *world, enum item_state state)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < world->runs[0].n_items; i++)
+        n += world->runs[0].stored[i] && world->runs[0].rows[i].state == state;
+    return n;
+}
+
+/* ---- sessions ---- */
+
+/* A new session, however often the old one's end is told. */
+static void test_session_lost(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(6);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("401"), .skip = 3, .count = 1};
+    scene_begin(world);
+    assert_true(scene_run(world));
+    assert_int_equal(world->lost_sessions, 1);
+    assert_int_equal(world->asked[REQUEST_LOGON], 2);
+    scene_free(world);
+}
+
+/* Tasks that were accepted in the very turn in which the session's end is told are gone with it, though
+ * another session gives their ids again: none of these is waited for. */
+static void test_session_lost_with_what_it_accepted(void **state)
+{
+    (void)state;
+    for (unsigned skip = 5; skip < 45; skip++) {
+        struct world *world = scene_quiet(60);
+        struct em *em = &world->ems[0];
+        em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+        em->settings.tasks_max = 60;
+        em->numbers_per_session = true;
+        em->clone_max_ms = 5000;
+        world->runs[0].task_timeout_ms = 6 * 60 * MINUTE;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("401"), .skip = skip, .count = 1};
+        scene_begin(world);
+        assert_true(scene_run(world));
+        assert_true(world->now_ms < 5 * 60 * MINUTE);
+        assert_int_equal(count_state(world, ITEM_SUCCEEDED), 60);
+        scene_free(world);
+    }
+}
+
+static void quick(struct world *world, unsigned in_flight)
+{
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = in_flight;
+    em->settings.tasks_max = 100;
+    em->settings.poll_interval_ms = 100;
+    em->settings.poll_max_ms = 1000;
+    em->clone_max_ms = 210;
+    world->tasks_kept = 4;
+}
+
+/* Many quick clones: their tasks go with their session, not one by one, and nothing is sent twice. */
+static void test_session_changed(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(900);
+    quick(world, 2);
+    scene_begin(world);
+    assert_true(scene_run(world));
+    assert_int_equal(world->sends, 900);
+    assert_int_equal(count_state(world, ITEM_SUCCEEDED), 900);
+    assert_int_equal(world->lost_sessions, 0);
+    assert_int_equal(world->doubts, 0);
+    assert_in_range(world->changed_sessions, 5, 60);
+    assert_true(world->asked[REQUEST_TIDY] < 30);
+    scene_free(world);
+}
+
+/* Doubt needs the session in which it arose: its list of tasks may show whose a clone is. */
+static void test_session_stays_with_doubt(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(900);
+    quick(world, 2);
+    world->scripts[0] = (struct sim_script){
+        .kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .skip = 30, .count = 1};
+    scene_begin(world);
+    for (int i = 0; i < EVER * 10 && !count_state(world, ITEM_IN_DOUBT); i++)
+        scene_step(world);
+    unsigned changed = world->changed_sessions;
+    scene_until(world, world->now_ms + MINUTE);
+    assert_int_equal(count_state(world, ITEM_IN_DOUBT), 1);
+    assert_int_equal(world->changed_sessions, changed);
+    assert_true(scene_run(world));
+    assert_int_equal(world->sends, 901);
+    scene_free(world);
+}
+
+/* ---- verifying ---- */
+
+/* Of a large run, the first thousand are verified while the rest is still being cloned. */
+static void test_verified_on_the_way(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1150);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+    em->settings.tasks_max = 40;
+    em->page_size = 500;
+    scene_begin(world);
+    for (int i = 0; i < EVER * 10 && !world->asked[REQUEST_SWEEP] && !world->failure[0]; i++)
+        scene_step(world);
+    assert_true(count_state(world, ITEM_SUCCEEDED) >= 960); /* what is decided counts, stored or not */
+    assert_true(count_state(world, ITEM_SUCCEEDED) < 1150);
+    scene_until(world, world->now_ms + 10000);
+    size_t verified = 0;
+    for (size_t i = 0; i < 1150; i++)
+        verified += world->runs[0].rows[i].verified;
+    assert_true(verified >= 1000);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
+/* A look for one in doubt meets few pages while most others are still being made; the closing look asks for
+ * no page beyond those that there are, however long pages are. */
+static void test_more_to_verify_than_pages(void **state)
+{
+    (void)state;
+    for (unsigned page_size = 12; page_size < 40; page_size++) {
+        struct world *world = scene_quiet(30);
+        struct em *em = &world->ems[0];
+        em->settings.in_flight_initial = em->settings.in_flight_max = 30;
+        em->settings.tasks_max = 40;
+        em->page_size = page_size;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("reply-lost"), .skip = 5, .count = 1};
+        scene_begin(world);
+        assert_true(scene_run(world)); /* the world fails when a page is asked for that cannot be */
+        assert_int_equal(count_state(world, ITEM_SUCCEEDED), 30);
+        scene_free(world);
+    }
+}
+
+static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
+{
+    (void)level, (void)line, (void)fields, (void)data;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_session_lost),        cmocka_unit_test(test_session_lost_with_what_it_accepted),
+        cmocka_unit_test(test_session_changed),     cmocka_unit_test(test_session_stays_with_doubt),
+        cmocka_unit_test(test_verified_on_the_way), cmocka_unit_test(test_more_to_verify_than_pages),
+    };
+    log_set_sink(drop, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
