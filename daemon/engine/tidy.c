@@ -15,7 +15,7 @@ enum { TIDY_STOP, TIDY_FINISHED }; /* what goes first */
 #define DRAIN_TRIPS 3   /* to the server and back, in which no clone is sent: last clones, list, logon */
 #define POLLS_A_TASK 10 /* while one is unfinished (watch.c) */
 #define LISTED_US 10    /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
-#define REQUEST_US 50   /* and a request, at least */
+#define REQUEST_US 80   /* and a request, at least */
 
 static size_t tasks_kept(const struct server *server)
 {
@@ -129,13 +129,28 @@ unsigned tidy_share(const struct server *server)
     return over < half ? (unsigned)over : half;
 }
 
-/* No clone waits for a place: is the list read often enough, while what is unfinished goes on? */
+/* When the youngest task was accepted; 0: there is none. */
+static uint64_t youngest_ms(const struct server *server)
+{
+    uint64_t since_ms = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        const struct slots *running = &run->in_state[ITEM_RUNNING];
+        if (run->server == server && running->n && run->slots[running->last].item.since_ms > since_ms)
+            since_ms = run->slots[running->last].item.since_ms;
+    }
+    return since_ms;
+}
+
+/* No clone waits for a place: will the list be read often enough until the last task has ended? It will take
+ * as long as others did, or, where it has taken longer, as long again. */
 static bool tidy_pays_at_leisure(const struct server *server)
 {
-    uint64_t polls = server->task_ms / (server->settings->poll_interval_ms + 1);
-    if (polls > POLLS_A_TASK)
-        polls = POLLS_A_TASK;
-    return server_has_tasks(server) && polls * LISTED_US >= REQUEST_US;
+    uint64_t since_ms = youngest_ms(server), age_ms = server->engine->now.mono_ms - since_ms;
+    uint64_t left_ms = age_ms < server->task_ms / 2 ? server->task_ms - age_ms : age_ms;
+    uint64_t interval_ms = server->task_ms / POLLS_A_TASK;
+    if (interval_ms < server->settings->poll_interval_ms)
+        interval_ms = server->settings->poll_interval_ms;
+    return since_ms && left_ms / (interval_ms + 1) * LISTED_US >= REQUEST_US;
 }
 
 /* How many deletions may be in flight. What the operator wants stopped goes at once. */

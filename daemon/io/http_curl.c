@@ -189,11 +189,6 @@ void http_turn_begin(struct http_curl *http)
         http->turn_began_ns = uv_hrtime();
 }
 
-bool http_turn_is_over(const struct http_curl *http)
-{
-    return http->turn_began_ns && uv_hrtime() - http->turn_began_ns > UINT64_C(1000000) * TURN_MS;
-}
-
 static void on_check(uv_check_t *check)
 {
     struct http_curl *http = check->data;

@@ -128,7 +128,8 @@ static int on_sending(void *user, char *peer_ip, char *own_ip, int peer_port, in
 static bool turn_is_over(struct transfer *t)
 {
     struct http_curl *http = t->http;
-    bool over = t->last_turn == http->turn && http_turn_is_over(http);
+    bool over = t->last_turn == http->turn && http->turn_began_ns &&
+                uv_hrtime() - http->turn_began_ns > UINT64_C(1000000) * TURN_MS;
     t->last_turn = http->turn;
     return over;
 }

@@ -8,7 +8,7 @@
 #include "io/http_curl.h"
 
 #define HEADERS_MAX ((size_t)64 * 1024)
-#define TURN_MS 10 /* of the loop: for handshakes, and bodies that come faster than they can be read */
+#define TURN_MS 10 /* of the loop, for bodies; a server may send faster than they can be read */
 
 /* Header lines for one session token and media type; kept until no request uses them. */
 struct header_set {
@@ -81,8 +81,6 @@ void http_socket_setup(struct http_curl *http);
 void http_drain(struct http_curl *http);
 /* A callback of the loop that will let curl read begins: notes when the turn began. */
 void http_turn_begin(struct http_curl *http);
-/* Has this turn of the loop lasted long enough? What is left is there in the next one too. */
-bool http_turn_is_over(const struct http_curl *http);
 /* uv_idle_cb: lets paused transfers go on. */
 void http_on_resume(uv_idle_t *idle);
 /* One handle less; the last one ends the life of the object. */

@@ -30,8 +30,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
     if (!s->wanted) /* most likely the end of an idle connection: curl sees it when it takes it again */
         return;
-    if (status >= 0 && http_turn_is_over(http)) /* of a thousand handshakes; the loop tells of it again */
-        return;
     http_turn_begin(http);
     if (status < 0)
         flags = CURL_CSELECT_ERR;
