@@ -1,9 +1,73 @@
 """A server that answers nothing for a while: probes alone leave, no try is lost, then everything goes on."""
+import socket
+import threading
 import time
 import unittest
 
 from daemon import ServiceCase
-from harness import backups
+from harness import OK, BenchCase, backups
+
+
+class Gate:
+    """A port before a server: at first nothing that knocks is answered, as by a firewall that drops it."""
+
+    def __init__(self, port):
+        self.beyond = ("127.0.0.1", port)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.address = self.listener.getsockname()
+        self.sockets = [socket.socket() for _ in range(2)]  # more than the backlog: what comes next is dropped
+        for one in self.sockets:
+            one.setblocking(False)
+            one.connect_ex(self.address)
+
+    def open(self):
+        self.close()
+        self.listener = socket.create_server(self.address)
+        threading.Thread(target=self.let_through, daemon=True).start()
+
+    def let_through(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self.beyond)
+            self.sockets += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self.pass_on, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def pass_on(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        for one in [self.listener, *self.sockets]:
+            one.close()
+        self.sockets = []
+
+
+class Dropped(BenchCase):
+    def test_connections_that_come_to_nothing(self):
+        """The server is reached as soon as it can be, however many of them there were."""
+        bench = self.bench()
+        gate = Gate(bench.sim.port)
+        self.addCleanup(gate.close)
+        bench.settings(url=f"https://127.0.0.1:{gate.address[1]}", timeouts={"connect": "1s"})
+        clones, names = backups(20)
+        bench.plan(clones)
+        child = bench.start()
+        time.sleep(4)  # at least two time-outs
+        self.assertEqual(bench.sim.truth()["requests"]["logon"], 0)
+        gate.open()
+        run = bench.finish(child)
+        self.assert_code(run, OK)
+        self.assert_all_succeeded(run, 20)
+        self.assert_each_once(bench, names)
 
 
 class Outage(ServiceCase):
