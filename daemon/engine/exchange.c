@@ -176,9 +176,8 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     e->server->sent -= e->kind == EXCHANGE_SUBMIT;
     e->server->others -= e->kind != EXCHANGE_SUBMIT;
     engine_answered(engine, e);
-    if (e->kind ==
-        EXCHANGE_SUBMIT) /* at once: of a hundred answers each would wait for all others to be read */
-        submit_flush(e->server);
+    if (e->kind == EXCHANGE_SUBMIT)
+        submit_flush(e->server); /* not in the turn, when all that came with it has been read */
     engine->config.on_wake(engine->config.data);
 }
 

@@ -60,10 +60,9 @@ struct http_curl {
     struct header_set *headers; /* the last ones */
     struct transfer *free_, *active, *ended;
     unsigned n_active;
-    struct transfer *waiting,
-        *waiting_last; /* of the active ones, until a turn in which they may open connections */
+    struct transfer *waiting, *waiting_last; /* of the active ones: begun in later turns */
     uint64_t last_fresh_turn;
-    unsigned fresh;      /* connections that may be opened for requests of that turn */
+    unsigned fresh;      /* requests of that turn for which connections are opened */
     unsigned n_open;     /* connections */
     struct sock **socks; /* http_socket.c: by descriptor */
     size_t n_socks;
