@@ -179,7 +179,6 @@ static void engine_write(struct engine *engine)
         if (run->row_batched)
             engine->changes[at++] = run_row(engine, run);
     engine->writing = true;
-    engine->write_ms = engine->now.mono_ms;
     engine->config.store->commit(engine->config.store, engine->changes, at, on_written, engine);
 }
 
@@ -235,7 +234,6 @@ static void run_row_stored(struct run *run)
 static void engine_written(struct engine *engine)
 {
     engine->writing = engine->written = false;
-    engine->commit_ms = (engine->commit_ms * 7 + engine->now.mono_ms - engine->write_ms) / 8;
     if (engine->write_error < 0) {
         if (!engine->failing_ms) {
             engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;

@@ -291,6 +291,7 @@ struct sweep {
     unsigned finds;         /* looks since the last news, for their spacing */
     size_t goal, verified;  /* so many clones are to be verified, nothing else is wanted; 0: all is read */
     size_t shown;           /* clones that a look counted already, and a later one has to verify, at most */
+    size_t barren;          /* pages in a row that showed none of them */
     size_t seen;            /* jobs */
     size_t jobs;            /* as many the last one had to read */
     unsigned failures;      /* sweeps in a row that were answered with what cannot be used */
@@ -410,7 +411,6 @@ struct engine {
     size_t size_changes;
     size_t n_rows; /* runs in the batch */
     bool writing, written;
-    uint64_t write_ms, commit_ms; /* when the last one began; how long they take, smoothed */
     int write_error;
     uint64_t failing_ms, retry_ms;
     int failing_error;

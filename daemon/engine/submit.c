@@ -8,10 +8,6 @@
 #include "base/log.h"
 #include "engine/parts.h"
 
-#define AHEAD 2 /* this part of the requests in flight may be stored beyond: a crash leaves them in doubt */
-#define SLOW_ANSWER_US 10000
-#define SLOW_COMMIT_MS 5
-
 static bool run_may_submit(const struct run *run)
 {
     if (run->phase != PHASE_CLONING || run->mode != ENGINE_RUN || run->state != RUN_RUNNING ||
@@ -87,22 +83,17 @@ static unsigned submit_room(const struct server *server)
     return others < limit ? limit - others : 0;
 }
 
-/* Intentions that may be stored beyond the requests that there is room for. Where server and disk are quick,
- * none: then those that wait for the disk together make one group of it. */
-static unsigned submit_ahead(const struct server *server)
-{
-    bool slow = server->limit.latency_us >= SLOW_ANSWER_US || server->engine->commit_ms >= SLOW_COMMIT_MS;
-    return slow ? limit_now(&server->limit) / AHEAD : 0;
-}
-
-/* Gives slots to the server's runs in turn; false when there was no room for all of them. */
+/* Gives slots to the server's runs in turn; false when there was no room for all of them. As many as may be
+ * in flight are stored beyond these: a place that comes free does not wait for the disk. A crash leaves them
+ * in doubt. */
 static bool submit_give(struct server *server)
 {
+    size_t most = submit_room(server) + limit_now(&server->limit);
     bool any = true;
     while (any) {
         any = false;
         for (struct run *run = server->engine->runs; run; run = run->next) {
-            if (server->submits >= submit_room(server) + submit_ahead(server))
+            if (server->submits >= most)
                 return false;
             if (run->server == server && run_submit_one(run))
                 any = true;

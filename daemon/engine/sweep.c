@@ -94,7 +94,7 @@ void sweep_begin(struct server *server, enum sweep_kind kind)
     sweep->active = sweep->arena && sweep_names(server) == 0;
     sweep->proof = kind == SWEEP_PROVE;
     sweep->goal = kind == SWEEP_VERIFY ? sweep_unverified(server) : 0;
-    sweep->seen = sweep->verified = 0;
+    sweep->seen = sweep->verified = sweep->barren = 0;
     sweep->started_ms = server->engine->now.mono_ms;
     sweep_pass(sweep, 1);
     if (!sweep->active)
@@ -111,13 +111,14 @@ static unsigned sweep_page(const struct sweep *sweep)
     return sweep->down && sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
 }
 
-/* How many pages at once: no more than what is left to verify may fill. */
+/* How many pages at once: no more than what is left to verify may fill, and as many more as showed none of
+ * it: what is left may be anywhere then. */
 static size_t sweep_most(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
     size_t most = server_pages(server), per_page = sweep->page_size ? sweep->page_size : PAGE_SIZE;
     size_t left = sweep->goal > sweep->verified ? sweep->goal - sweep->verified : 0;
-    size_t needed = left / per_page + 1;
+    size_t needed = left / per_page + 1 + sweep->barren;
     return sweep->goal && needed < most ? needed : most;
 }
 
@@ -365,6 +366,7 @@ void sweep_reply(struct exchange *e)
         sweep_stop(server); /* half a list says nothing; begun anew when it is due */
         return;
     }
+    size_t verified = server->sweep.verified;
     server->sweep.seen += e->n_seen;
     for (size_t i = 0; i < e->n_entities; i++) {
         const struct seen_entity *job = &e->entities[i];
@@ -377,5 +379,6 @@ void sweep_reply(struct exchange *e)
             return;
         }
     }
+    server->sweep.barren = server->sweep.verified == verified ? server->sweep.barren + 1 : 0;
     sweep_next(server, e->number, &e->doc.paging);
 }

@@ -52,9 +52,12 @@ static bool tidy_pays(const struct server *server)
 
 /* ---- a new session instead ---- */
 
+/* With fewer and fewer requests in flight answers come as soon as they can. A long list makes them late: just
+ * when this is asked. */
 static uint64_t drain_us(const struct server *server)
 {
-    return DRAIN_TRIPS * server->limit.latency_us + server->least_ms * 1000;
+    const struct limit *limit = &server->limit;
+    return DRAIN_TRIPS * (limit->best_us ? limit->best_us : limit->latency_us) + server->least_ms * 1000;
 }
 
 static size_t square_root(uint64_t of)
