@@ -85,7 +85,7 @@ class Tasks(ServiceCase):
     def run_clones(self, count, tasks_max, **behaviour):
         """The bounds that `status` shows while so many clones are made, and the result."""
         bench = self.service()
-        bench.settings(tasks={"max": tasks_max}, in_flight={"initial": 20, "max": 20})
+        bench.settings(tasks={"max": tasks_max}, in_flight={"initial": 4, "max": 4})
         bench.sim.behave(collect_lag_ms=0, **behaviour)
         daemon = bench.up()
         self.assertEqual(self.backup_servers(daemon), {})
