@@ -37,10 +37,10 @@ static size_t polls_left(const struct server *server)
     return server_queued(server) / (server->per_poll ? server->per_poll : 1);
 }
 
-/* What a deletion costs: a request, and its time of a place that a clone could have. */
+/* What a deletion costs: a request, and its time of a place if there is a clone that could have it. */
 static uint64_t deletion_us(const struct server *server)
 {
-    uint64_t place_us = server->limit.latency_us / limit_now(&server->limit);
+    uint64_t place_us = server->hungry ? server->limit.latency_us / limit_now(&server->limit) : 0;
     return place_us > REQUEST_US ? place_us : REQUEST_US;
 }
 
@@ -125,7 +125,7 @@ bool tidy_rolls(const struct server *server)
 
 unsigned tidy_share(const struct server *server)
 {
-    if (!tidy_pays(server) || server->rolling || tidy_may_roll(server))
+    if (!tidy_pays(server) || server->rolling || (server->hungry && tidy_may_roll(server)))
         return 0;
     size_t over = server->tidy.n - tasks_kept(server);
     unsigned half = (limit_now(&server->limit) + 1) / 2;
@@ -144,8 +144,9 @@ static uint64_t youngest_ms(const struct server *server)
     return since_ms;
 }
 
-/* No clone waits for a place: will the list be read often enough until the last task has ended? It will take
- * as long as others did, or, where it has taken longer, as long again. */
+/* No clone waits for a place: will the list be read often enough, until all that wait for a task's end have
+ * been accepted and the last task has ended? It will take as long as others did, or, where it has taken
+ * longer, as long again. */
 static bool tidy_pays_at_leisure(const struct server *server)
 {
     uint64_t since_ms = youngest_ms(server), age_ms = server->engine->now.mono_ms - since_ms;
@@ -153,7 +154,8 @@ static bool tidy_pays_at_leisure(const struct server *server)
     uint64_t interval_ms = server->task_ms / POLLS_A_TASK;
     if (interval_ms < server->settings->poll_interval_ms)
         interval_ms = server->settings->poll_interval_ms;
-    return since_ms && left_ms / (interval_ms + 1) * LISTED_US >= REQUEST_US;
+    uint64_t polls = polls_left(server) + left_ms / (interval_ms + 1);
+    return since_ms && polls * LISTED_US >= REQUEST_US;
 }
 
 /* How many deletions may be in flight. What the operator wants stopped goes at once. */

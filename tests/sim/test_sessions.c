@@ -86,6 +86,23 @@ static void test_session_changed(void **state)
     scene_free(world);
 }
 
+/* Clones that wait for tasks to end, not for a place among the requests: the list is read for each few of
+ * them, and does not grow with the run. */
+static void test_list_stays_short(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1200);
+    quick(world, 20);
+    world->tasks_kept = 0; /* as costs tell */
+    world->ems[0].settings.tasks_max = 20;
+    scene_begin(world);
+    assert_true(scene_run(world));
+    assert_int_equal(world->sends, 1200);
+    assert_int_equal(world->changed_sessions, 0);
+    assert_true(world->asked[REQUEST_TIDY] > 300);
+    scene_free(world);
+}
+
 /* Doubt needs the session in which it arose: its list of tasks may show whose a clone is. */
 static void test_session_stays_with_doubt(void **state)
 {
@@ -159,9 +176,13 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_session_lost),        cmocka_unit_test(test_session_lost_with_what_it_accepted),
-        cmocka_unit_test(test_session_changed),     cmocka_unit_test(test_session_stays_with_doubt),
-        cmocka_unit_test(test_verified_on_the_way), cmocka_unit_test(test_more_to_verify_than_pages),
+        cmocka_unit_test(test_session_lost),
+        cmocka_unit_test(test_session_lost_with_what_it_accepted),
+        cmocka_unit_test(test_session_changed),
+        cmocka_unit_test(test_list_stays_short),
+        cmocka_unit_test(test_session_stays_with_doubt),
+        cmocka_unit_test(test_verified_on_the_way),
+        cmocka_unit_test(test_more_to_verify_than_pages),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
