@@ -15,6 +15,7 @@
 #include "tls_server_cert.h"
 
 #define CONNECTIONS_MAX 512
+#define SLOW_US 500000
 
 struct connection {
     struct tls_server *server;
@@ -110,6 +111,8 @@ static bool answer(SSL *ssl, int fd, const char *text)
                     "0123456789012345678901234567890123456789");
     if (asks_for(text, "/api/headers"))
         say_forever(ssl, "HTTP/1.1 200 OK\r\n", "X-More: 01234567890123456789012345678901234567890123\r\n");
+    if (asks_for(text, "/api/slow"))
+        usleep(SLOW_US);
     if (asks_for(text, "/api/redirect"))
         return say(ssl, "HTTP/1.1 302 Found\r\nLocation: /api/ok\r\nContent-Length: 0\r\n\r\n");
     if (asks_for(text, "/api/busy"))

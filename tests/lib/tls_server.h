@@ -4,6 +4,7 @@
  *   /api/hang      never answers                /api/truncate  10 of 100 bytes, then closes
  *   /api/flood     a body without an end        /api/headers   headers without an end
  *   /api/redirect  302 to /api/ok               /api/busy      503, Retry-After: 7
+ *   /api/slow      "ok" after half a second
  *   anything else  200 "ok" and a session header */
 #pragma once
 
