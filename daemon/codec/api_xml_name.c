@@ -52,13 +52,18 @@ enum api_xml_name api_xml_name_of(const char *local, const char *uri)
 
 enum api_xml_name api_xml_names_find(struct api_xml_names *known, const char *local, const char *uri)
 {
-    size_t place = ((uintptr_t)local >> 3) % (sizeof(known->at) / sizeof(known->at[0]));
-    if (known->at[place].local != local || known->at[place].uri != uri) {
-        known->at[place].local = local;
-        known->at[place].uri = uri;
-        known->at[place].name = api_xml_name_of(local, uri);
+    const size_t size = sizeof(known->at) / sizeof(known->at[0]);
+    size_t first = (uintptr_t)local >> 3, place = first % size;
+    for (size_t i = 0; i < API_XML_NAMES_TRIED; i++) {
+        place = (first + i) % size;
+        if (known->at[place].local == local && known->at[place].uri == uri)
+            return known->at[place].name;
+        if (!known->at[place].local)
+            break;
     }
-    return known->at[place].name;
+    known->at[place].local = local;
+    known->at[place].uri = uri;
+    return known->at[place].name = api_xml_name_of(local, uri);
 }
 
 /* The five pointers of an attribute. */

@@ -45,7 +45,9 @@ enum api_xml_name {
 enum api_xml_name api_xml_name_of(const char *local, const char *uri);
 
 /* Names met before. A parser keeps each name at one place for as long as it lives, so the place tells which
- * it is. */
+ * it is. Places that fall together stand one after another; where as many do as are tried, the last one gives
+ * way to the next. */
+#define API_XML_NAMES_TRIED 8
 struct api_xml_names {
     struct {
         const char *local, *uri;
