@@ -230,6 +230,8 @@ struct run {
     uint32_t bound;      /* slots below it have been bound since then */
     unsigned bindings;   /* as the server's, then */
     uint64_t read_ms;    /* when the names began to be read */
+    uint64_t list_ms;    /* when this reading of a list began */
+    bool twice;          /* this is its second one */
     unsigned reading;    /* counts the readings of a list, each from its first page */
     unsigned pages;      /* in all, as the first page tells; 0: not known */
     uint8_t *page_state; /* enum page_state of each, from the first */

@@ -12,6 +12,7 @@
 #define CANDIDATES_MAX 16
 #define NEAR_MAX 200
 #define RESTARTS_MAX 5
+#define SHIFT_MS 10000   /* a list of several pages that took longer is read once more */
 #define HOLDERS_MAX 1024 /* of one name */
 
 /* ---- what the plan asks for ---- */
@@ -81,8 +82,9 @@ static void resolve_ask_from_start(struct run *run, enum run_phase phase)
 {
     run->phase = phase;
     run->reading++;
+    run->list_ms = run->engine->now.mono_ms;
     if (phase == PHASE_JOBS)
-        run->read_ms = run->engine->now.mono_ms;
+        run->read_ms = run->list_ms;
     run->pages = 0;
     free(run->page_state);
     run->page_state = NULL;
@@ -92,6 +94,7 @@ int resolve_begin(struct run *run)
 {
     size_t queued = 0;
     run->bound = 0;
+    run->twice = false;
     hold_begin(run);
     for (size_t i = 0; i < run->n; i++) {
         const struct plan_clone *clone = &run->plan->clones[i];
@@ -202,6 +205,14 @@ static int resolve_seen(struct run *run, const struct seen_entity *seen)
     return resolve_add_hit(run, &hit);
 }
 
+/* What people delete while a list is read moves others to pages that were read before. That hardly matters
+ * within seconds; where a page was lost, or had to wait, the list is read once more, and what either reading
+ * shows is there. */
+static bool resolve_may_have_shifted(const struct run *run)
+{
+    return run->pages > 1 && !run->twice && run->engine->now.mono_ms - run->list_ms > SHIFT_MS;
+}
+
 /* Once the jobs are known, the sources are read beside the repositories. */
 static void resolve_next_phase(struct run *run)
 {
@@ -263,7 +274,11 @@ static void resolve_page(struct run *run, const struct exchange *e)
     for (unsigned i = 0; i < run->pages; i++)
         if (run->page_state[i] != PAGE_READ)
             return;
-    resolve_next_phase(run);
+    run->twice = resolve_may_have_shifted(run);
+    if (run->twice)
+        resolve_ask_from_start(run, run->phase);
+    else
+        resolve_next_phase(run);
 }
 
 static void resolve_source(struct run *run, const struct exchange *e, bool refused)

@@ -156,6 +156,7 @@ static void meddle(struct world *world, void *data)
         world_say(world, "%s: somebody copies a job with its mark", em->name);
     } else if (what < 5 && !em->jobs[at].made_by_clone) {
         em->jobs[at].deleted = true;
+        world_say(world, "%s: somebody deletes job %zu", em->name, at);
     } else {
         em_add_job(em, "filler", "Backup", 0);
     }
