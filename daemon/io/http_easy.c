@@ -14,6 +14,7 @@
 #define SMALL_BUFFER 4096L
 #define LARGE_BUFFER 65536L
 #define SEND_BUFFER 16384L /* the least that curl allows */
+#define CA_KEPT_S 20L      /* less than the wait after a certificate was refused */
 
 /* ---- header lines ---- */
 
@@ -209,6 +210,7 @@ void http_set_tls(CURL *easy, const struct server_settings *s)
         curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
     if (s->ca_file || system_bundle_readable())
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else all of it is parsed for every connection */
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S); /* curl itself keeps it for a day */
     if (s->pin)
         curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, s->pin);
 }

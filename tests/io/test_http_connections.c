@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define IN_FLIGHT 8
@@ -150,6 +152,79 @@ static void ca_is_read_once(void **state)
     bench_close(&b);
 }
 
+/* Later by so much, also for curl. */
+static time_t later_s;
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int r = (int)syscall(SYS_clock_gettime, clock, ret);
+    ret->tv_sec += later_s;
+    return r;
+}
+
+/* The PEM text of a file, or written to one. */
+static void read_pem(const char *path, char ret[8192])
+{
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    ret[fread(ret, 1, 8191, file)] = '\0';
+    assert_int_equal(fclose(file), 0);
+}
+
+static void write_pem(const char *path, const char *pem)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(pem, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+struct question {
+    struct http_request request;
+    struct bench *bench;
+    enum http_outcome outcome;
+};
+
+static void on_outcome(struct http_request *request, const struct http_reply *reply, void *user)
+{
+    struct question *question = user;
+    (void)request;
+    question->bench->left--;
+    question->outcome = reply->outcome;
+}
+
+static enum http_outcome outcome_of_one(struct bench *b)
+{
+    struct question question = {
+        {.method = HTTP_GET, .path = "/api/ok", .body_max = 1000, .on_reply = on_outcome}, .bench = b};
+    question.request.user = &question;
+    b->left++;
+    assert_int_equal(b->port->start(b->port, &question.request), 0);
+    bench_run(b);
+    return question.outcome;
+}
+
+/* Whoever puts the right certificate into the file need not start the daemon anew. */
+static void ca_is_read_again_later(void **state)
+{
+    struct bench b;
+    char right[8192], wrong[8192];
+    struct tls_server *other = tls_server_start(TLS_CERT_GOOD);
+    (void)state;
+    assert_non_null(other);
+    bench_open(&b, TLS_CERT_GOOD, IN_FLIGHT);
+    read_pem(b.settings.ca_file, right);
+    read_pem(tls_server_ca_file(other), wrong);
+    write_pem(b.settings.ca_file, wrong);
+    bench_ready(&b);
+    assert_int_equal(outcome_of_one(&b), HTTP_TLS_REFUSED);
+    write_pem(b.settings.ca_file, right);
+    later_s += 30;
+    assert_int_equal(outcome_of_one(&b), HTTP_ANSWERED);
+    bench_close(&b);
+    tls_server_stop(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +232,7 @@ int main(void)
         cmocka_unit_test(a_new_one_goes_on_with_the_tls_session),
         cmocka_unit_test(many_are_not_opened_in_one_turn),
         cmocka_unit_test(ca_is_read_once),
+        cmocka_unit_test(ca_is_read_again_later),
     };
     alarm(60); /* a test that hangs is a failure too */
     return cmocka_run_group_tests(tests, NULL, NULL);
