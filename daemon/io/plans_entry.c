@@ -217,8 +217,6 @@ static void entry_begin(struct plans_dir *dir, struct plans_entry *entry, bool c
     entry->step = (struct schedule_step){.due_ms = SCHEDULE_NEVER, .at_ms = SCHEDULE_NEVER};
     entry->look = entry->schedule.given;
     entry->look_ms = 0;
-    if (changed && entry->firing == FIRING_WANTED && entry->fire_due_ms)
-        entry->firing = FIRING_NOT; /* a due time of before */
     entry->calendar_failed = false;
     if (entry->schedule.given && (!decided_ms || (changed && decided_ms < now_ms)))
         plans_leave_out(dir, entry->name, now_ms);
@@ -244,6 +242,8 @@ static int entry_replace(struct plans_dir *dir, struct plans_entry *entry, struc
     entry->error = NULL;
     bool same_plan = same_text(old_name, entry->name);
     bool changed = was && same_plan && !same_text(old_calendar, entry->calendar);
+    if ((changed || !same_plan) && entry->firing == FIRING_WANTED && entry->fire_due_ms)
+        entry->firing = FIRING_NOT; /* a due time of before */
     entry_begin(dir, entry, changed);
     struct log_fields fields = {.kind = LOG_KIND_SCHEDULE, .plan = entry->name};
     log_event(LOG_LEVEL_INFO, &fields, "%s: plan %s %s %s", entry->path, entry->name,

@@ -34,24 +34,37 @@ static void fire_end(struct plans_entry *entry)
     entry->look = entry->schedule.given;
 }
 
+/* The file that waits for the answer, whatever its plan's name is by now; NULL when it is gone. */
+static struct plans_entry *find_asked(const struct plans_dir *dir, const struct answer *answer)
+{
+    for (size_t i = 0; i < dir->n_entries; i++)
+        if (dir->entries[i]->asked == answer)
+            return dir->entries[i];
+    return NULL;
+}
+
+static void entry_answer(struct plans_entry *entry, int error, const struct answer *answer)
+{
+    entry->asked = NULL;
+    bool again = error < 0 && error != -EEXIST && answer->due_ms && strcmp(entry->name, answer->name) == 0;
+    if (!again) {
+        fire_end(entry);
+        return;
+    }
+    log_warning("plan %s is due, but cannot become a run: %s; tried again", answer->name, strerror(-error));
+    entry->firing = FIRING_WANTED;
+    entry->fire_ms = loop_now().mono_ms + AGAIN_MS;
+}
+
 static void on_answer(int error, void *data)
 {
     struct answer *answer = data;
     struct plans_dir *dir = answer->dir;
-    struct plans_entry *entry = plans_find(dir, answer->name);
-    if (entry && entry->firing != FIRING_ASKED)
-        entry = NULL; /* it was changed meanwhile */
-    bool done = error == 0 || error == -EEXIST;
-    if (answer->due_ms && done)
+    struct plans_entry *entry = find_asked(dir, answer);
+    if (answer->due_ms && (error == 0 || error == -EEXIST))
         plans_decide(dir, answer->name, answer->due_ms);
-    if (entry && (done || !answer->due_ms)) {
-        fire_end(entry);
-    } else if (entry) {
-        log_warning("plan %s is due, but cannot become a run: %s; tried again", answer->name,
-                    strerror(-error));
-        entry->firing = FIRING_WANTED;
-        entry->fire_ms = loop_now().mono_ms + AGAIN_MS;
-    }
+    if (entry)
+        entry_answer(entry, error, answer);
     if (answer->on_hand)
         answer->on_hand(error, answer->hand_data);
     free(answer);
@@ -79,6 +92,7 @@ static void fire_start(struct plans_dir *dir, struct plans_entry *entry, struct 
     memcpy(answer->name, entry->name, len);
     entry->on_hand = NULL;
     entry->firing = FIRING_ASKED;
+    entry->asked = answer;
     dir->answers++;
     struct plans_due due = {.name = answer->name,
                             .due_ms = answer->due_ms,

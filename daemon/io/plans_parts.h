@@ -97,6 +97,7 @@ struct plans_entry {
     enum plans_firing firing;
     uint64_t fire_ms;    /* monotonic, not before */
     int64_t fire_due_ms; /* 0: by hand */
+    const void *asked;   /* what ops->start owes, or NULL */
     plans_on_done *on_hand;
     void *hand_data;
 };

@@ -43,6 +43,9 @@ static struct {
     size_t n_started, n_left_out;
     size_t open_runs;
     int answer; /* to start */
+    bool hold;  /* it is not answered yet, but by answer_held */
+    plans_on_done *held;
+    void *held_data;
     bool ready, closed;
     int by_hand; /* 1: not answered */
     struct buf log;
@@ -68,7 +71,18 @@ static inline void on_start(struct plans_due *due, plans_on_done *on_done, void 
     told->due_ms = due->due_ms;
     assert_int_equal(strlen(due->files->hash), PLAN_FILES_HASH_LEN);
     assert_true(due->due_ms == 0 || due->due_ms == due->accepted_ms);
-    on_done(w.answer, data);
+    if (!w.hold) {
+        on_done(w.answer, data);
+        return;
+    }
+    w.held = on_done;
+    w.held_data = data;
+}
+
+static inline void answer_held(void)
+{
+    w.hold = false;
+    w.held(w.answer, w.held_data);
 }
 
 static inline void on_leave_out(const char *plan, int64_t due_ms, plans_on_done *on_done, void *data,
@@ -198,6 +212,11 @@ static inline bool has_no_error(void)
 static inline bool has_none(void)
 {
     return !has_plan();
+}
+
+static inline bool is_renamed(void)
+{
+    return has_no_error() && strcmp(plans_dir_info(w.dir, 0).name, "renamed") == 0;
 }
 
 static inline bool has_started(void)

@@ -102,6 +102,24 @@ static void what_could_not_be_stored_is_tried_again(void **state)
     end();
 }
 
+/* Its run is being stored, on a slow disk, when the file gets another plan's name. */
+static void renamed_while_it_becomes_a_run(void **state)
+{
+    (void)state;
+    write_plan("a.yaml", "often", EVERY_SECOND, CLONES);
+    w.hold = true;
+    begin();
+    plans_dir_start(w.dir);
+    assert_true(turn_until(has_started, 30000));
+    write_plan("a.yaml", "renamed", EVERY_SECOND, CLONES);
+    assert_true(turn_until(is_renamed, 30000));
+    answer_held();
+    w.n_started = 0;
+    assert_true(turn_until(has_started, 10000));
+    assert_string_equal(w.started[0].name, "renamed");
+    end();
+}
+
 static void by_hand(void **state)
 {
     (void)state;
@@ -163,6 +181,7 @@ int main(void)
         TEST(downtime_is_passed_over),
         TEST(a_due_time_that_was_seen_is_over),
         TEST(what_could_not_be_stored_is_tried_again),
+        TEST(renamed_while_it_becomes_a_run),
         TEST(by_hand),
         TEST(csv_files_are_those_of_the_due_time),
     };
