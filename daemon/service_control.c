@@ -176,11 +176,10 @@ static void on_rendered(int error, int result_fd, int report_fd, void *data)
 static void found_render(struct find_job *job, struct service_run *run, struct store_run *row)
 {
     struct render_wish *wish = malloc(sizeof(*wish));
-    const char *state = run ? run_state_name(service_run_state(run)) : NULL;
+    (void)run;
     if (wish)
         *wish = (struct render_wish){job->request, job->report};
-    if (wish &&
-        service_render(job->service, row->id, state, run ? run->finished_ms : 0, on_rendered, wish) == 0)
+    if (wish && service_render(job->service, row->id, on_rendered, wish) == 0)
         return;
     free(wish);
     reply_error(job->request, -ENOMEM, NULL);

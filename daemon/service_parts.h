@@ -18,6 +18,7 @@ struct item;
 struct plan_files;
 struct plans_dir;
 struct preview;
+struct render_job;
 struct service;
 struct service_hand;
 struct spool;
@@ -98,12 +99,14 @@ struct service {
     struct control *control;
     bool control_open;
     struct preview *previews;
-    struct plans_dir *plans;    /* NULL when closed */
-    bool plans_ready;           /* its first scan is over */
-    bool plans_closing;         /* and not closed yet */
-    int64_t clock_ms;           /* wall time over monotonic time, as seen last */
-    struct service_hand *hands; /* plans that are wanted now, by hand */
-    bool ready;                 /* systemd knows */
+    struct render_job *render_first, *render_last; /* that wait */
+    unsigned renders;                              /* that are under way */
+    struct plans_dir *plans;                       /* NULL when closed */
+    bool plans_ready;                              /* its first scan is over */
+    bool plans_closing;                            /* and not closed yet */
+    int64_t clock_ms;                              /* wall time over monotonic time, as seen last */
+    struct service_hand *hands;                    /* plans that are wanted now, by hand */
+    bool ready;                                    /* systemd knows */
     struct spool *spool;
     bool spool_open, spool_ready;
     uv_mutex_t filing_lock; /* the spool files one ended run at a time */
@@ -133,10 +136,10 @@ int service_work(struct service *service, void (*work)(void *data), void (*on_do
 
 /* ---- service_render.c: results and reports ---- */
 
-/* Writes the result and the report of a run into memory files, from what is stored. `state` and
- * `finished_ms` are those of a run that is over, else NULL: then the row's. The callback takes the
- * descriptors; with an error there are none. 0, or -ENOMEM: then it is not called. */
-int service_render(struct service *service, const char *run_id, const char *state, int64_t finished_ms,
+/* Writes the result and the report of a run into memory files, from what is stored; when many are asked for,
+ * a few at a time. The callback takes the descriptors; with an error there are none. 0, or -ENOMEM: then it
+ * is not called. */
+int service_render(struct service *service, const char *run_id,
                    void (*on_done)(int error, int result_fd, int report_fd, void *data), void *data);
 
 /* Files the run in the spool instead, with result and report; the callback takes `filed` (heap): where it

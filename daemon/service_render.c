@@ -13,11 +13,15 @@
 #include "io/spool.h"
 #include "model/plan.h"
 #include "model/settings.h"
+#include "service_control_parts.h"
 #include "service_parts.h"
 
 #define CHUNK ((size_t)64 * 1024)
+#define RENDERS_AT_ONCE 2 /* that were asked for: each has all items of its run in memory */
 
 struct render_job {
+    struct render_job *next; /* of those that wait */
+    char run_id[ULID_LEN + 1];
     char *state;
     int64_t finished_ms;
     /* into memory files */
@@ -163,11 +167,10 @@ static int on_render(struct run_load *load, void *data)
     return r;
 }
 
-static void on_rendered(int error, struct run_load *load, struct diag *diag, void *data)
+static void on_rendered(int error, struct run_load *load, struct diag *diag, void *data);
+
+static void render_end(struct render_job *job, int error)
 {
-    struct render_job *job = data;
-    (void)load;
-    (void)diag;
     if (error < 0 && job->result_fd >= 0)
         close(job->result_fd);
     if (error < 0)
@@ -177,21 +180,69 @@ static void on_rendered(int error, struct run_load *load, struct diag *diag, voi
     free(job);
 }
 
-int service_render(struct service *service, const char *run_id, const char *state, int64_t finished_ms,
+/* An open run is in the state that it has now; of one that has ended the row tells. */
+static int render_begin(struct render_job *job)
+{
+    const struct service_run *run = service_find_run(job->service, job->run_id);
+    if (run) {
+        job->finished_ms = run->finished_ms;
+        job->state = strdup(run_state_name(service_run_state(run)));
+        if (!job->state)
+            return -ENOMEM;
+    }
+    struct load_wish wish = {
+        .plan = LOAD_PLAN_IF_UNFINISHED, .work = on_render, .on_done = on_rendered, .data = job};
+    int r = service_load(job->service, job->run_id, &wish);
+    job->service->renders += r == 0;
+    return r;
+}
+
+/* While one waits others are under way, whose end begins it. */
+static void render_next(struct service *service)
+{
+    while (service->renders < RENDERS_AT_ONCE && service->render_first) {
+        struct render_job *job = service->render_first;
+        service->render_first = job->next;
+        int r = render_begin(job);
+        if (r < 0)
+            render_end(job, r);
+    }
+}
+
+static void on_rendered(int error, struct run_load *load, struct diag *diag, void *data)
+{
+    struct render_job *job = data;
+    struct service *service = job->service;
+    (void)load;
+    (void)diag;
+    service->renders--;
+    render_end(job, error);
+    render_next(service);
+}
+
+static void render_wait(struct service *service, struct render_job *job)
+{
+    if (service->render_first)
+        service->render_last->next = job;
+    else
+        service->render_first = job;
+    service->render_last = job;
+}
+
+int service_render(struct service *service, const char *run_id,
                    void (*on_done)(int error, int result_fd, int report_fd, void *data), void *data)
 {
     struct render_job *job = malloc(sizeof(*job));
     if (!job)
         return -ENOMEM;
-    *job = (struct render_job){.state = state ? strdup(state) : NULL,
-                               .finished_ms = finished_ms,
-                               .result_fd = -1,
-                               .report_fd = -1,
-                               .on_done = on_done,
-                               .data = data};
-    struct load_wish wish = {
-        .plan = LOAD_PLAN_IF_UNFINISHED, .work = on_render, .on_done = on_rendered, .data = job};
-    int r = state && !job->state ? -ENOMEM : service_load(service, run_id, &wish);
+    *job = (struct render_job){
+        .service = service, .result_fd = -1, .report_fd = -1, .on_done = on_done, .data = data};
+    strncpy(job->run_id, run_id, ULID_LEN);
+    if (service->renders == RENDERS_AT_ONCE) {
+        render_wait(service, job);
+        return 0;
+    }
+    int r = render_begin(job);
     if (r < 0) {
         free(job->state);
         free(job);

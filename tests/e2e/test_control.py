@@ -1,6 +1,7 @@
 """jobclonectl and the real daemon; and clients that behave badly while it clones."""
 import json
 import os
+import pathlib
 import resource
 import socket
 import subprocess
@@ -143,6 +144,30 @@ class Control(service.ServiceCase):
         self.assertEqual(self.daemon.call("GET", "/v1/status")[0], 200)
         self.assertEqual(self.daemon.stop(), 0)
 
+
+
+class Reports(service.ServiceCase):
+    """Many that are asked for at once take no more memory than a few."""
+    ITEMS, CLIENTS = 20000, 60
+    MORE_KIB = 40 * 1024  # a report needs some 3 MiB; all of them together would need 150
+
+    def peak_kib(self):
+        status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0])
+
+    def test_many_at_once(self):
+        bench = self.service()
+        bench.environment = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
+        self.daemon = bench.up()
+        run = self.daemon.submit([{"for_each": {"count": self.ITEMS}, "name": "C ${index}", "source": "there is none"}])
+        self.daemon.wait_ended(run)
+        before = self.peak_kib()
+        command = ["curl", "-s", "-f", "-o", "/dev/null", "--max-time", "80", "--unix-socket", bench.socket,
+                   f"http://jobclone/v1/runs/{run}/report"]
+        clients = [subprocess.Popen(command) for _ in range(self.CLIENTS)]
+        self.assertEqual([client.wait() for client in clients], [0] * self.CLIENTS)
+        self.assertLess(self.peak_kib() - before, self.MORE_KIB)
+        self.assertEqual(self.daemon.stop(), 0)
 
 if __name__ == "__main__":
     unittest.main()
