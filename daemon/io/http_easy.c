@@ -36,10 +36,12 @@ void header_set_release(struct header_set *set)
 
 static int header_add(struct curl_slist **list, const char *name, const char *value)
 {
-    char line[8192];
-    int n = snprintf(line, sizeof(line), "%s: %s", name, value);
-    struct curl_slist *more = n > 0 && (size_t)n < sizeof(line) ? curl_slist_append(*list, line) : NULL;
-    explicit_bzero(line, sizeof(line));
+    char *line = NULL; /* of any length: a token is as long as the server makes it */
+    if (asprintf(&line, "%s: %s", name, value) < 0)
+        return -ENOMEM;
+    struct curl_slist *more = curl_slist_append(*list, line);
+    explicit_bzero(line, strlen(line));
+    free(line);
     if (!more)
         return -ENOMEM;
     *list = more;

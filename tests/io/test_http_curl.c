@@ -95,6 +95,22 @@ static void logon_only_once(void **state)
     bench_close(&b);
 }
 
+static void a_long_token(void **state)
+{
+    char token[20000];
+    struct bench b;
+    (void)state;
+    memset(token, 'x', sizeof(token) - 1);
+    token[sizeof(token) - 1] = '\0';
+    bench_start(&b, TLS_CERT_GOOD, MANY);
+    struct call c = {.request = {.method = HTTP_GET, .path = "/api/ok", .session = token}};
+    begin(&b, &c);
+    bench_run(&b);
+    assert_int_equal(c.reply.outcome, HTTP_ANSWERED);
+    has(tls_server_counts(b.server).last, token);
+    bench_close(&b);
+}
+
 static void other_statuses(void **state)
 {
     struct bench b;
@@ -264,15 +280,11 @@ static void bad_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answered),
-        cmocka_unit_test(lines_of_each_method),
-        cmocka_unit_test(logon_only_once),
-        cmocka_unit_test(other_statuses),
-        cmocka_unit_test(one_connection),
-        cmocka_unit_test(many_at_once),
-        cmocka_unit_test(by_name),
-        cmocka_unit_test(bad_certificates),
-        cmocka_unit_test(pins),
+        cmocka_unit_test(answered),         cmocka_unit_test(lines_of_each_method),
+        cmocka_unit_test(logon_only_once),  cmocka_unit_test(a_long_token),
+        cmocka_unit_test(other_statuses),   cmocka_unit_test(one_connection),
+        cmocka_unit_test(many_at_once),     cmocka_unit_test(by_name),
+        cmocka_unit_test(bad_certificates), cmocka_unit_test(pins),
         cmocka_unit_test(bad_settings),
     };
     alarm(120); /* a test that hangs is a failure too */

@@ -125,7 +125,7 @@ static bool answer(SSL *ssl, int fd, const char *text)
 static void *serve(void *data)
 {
     struct connection *c = data;
-    char text[4096];
+    char text[32768];
     SSL *ssl = SSL_new(c->server->ctx);
     bool on = ssl && SSL_set_fd(ssl, c->fd) == 1 && SSL_accept(ssl) == 1;
     pthread_mutex_lock(&c->server->lock);

@@ -30,6 +30,6 @@ struct tls_counts {
     unsigned posts;       /* those of them with POST */
     unsigned records;     /* of TLS, in which they came */
     unsigned authorized;  /* those with an Authorization line */
-    char last[4096];      /* head and body of the latest */
+    char last[32768];     /* head and body of the latest */
 };
 struct tls_counts tls_server_counts(struct tls_server *server);
