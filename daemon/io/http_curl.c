@@ -310,12 +310,14 @@ int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const
                                .media_type = media_type,
                                .password = copy};
     uv_timer_init(loop, &http->timer);
+    uv_timer_init(loop, &http->mend);
     uv_idle_init(loop, &http->given);
     uv_idle_init(loop, &http->resume);
     uv_idle_init(loop, &http->later);
     uv_check_init(loop, &http->check);
-    http->timer.data = http->given.data = http->resume.data = http->later.data = http->check.data = http;
-    http->handles = 5;
+    http->timer.data = http->mend.data = http;
+    http->given.data = http->resume.data = http->later.data = http->check.data = http;
+    http->handles = 6;
     http->turn = 1;
     uv_check_start(&http->check, on_check);
     uv_unref((uv_handle_t *)&http->check); /* alone it does not keep the loop */
@@ -362,6 +364,7 @@ static void http_close_all(struct http_curl *http)
     curl_multi_cleanup(http->multi); /* closes the connections */
     header_set_release(http->headers);
     uv_close((uv_handle_t *)&http->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&http->mend, on_handle_closed);
     uv_close((uv_handle_t *)&http->given, on_handle_closed);
     uv_close((uv_handle_t *)&http->resume, on_handle_closed);
     uv_close((uv_handle_t *)&http->later, on_handle_closed);

@@ -48,6 +48,7 @@ struct http_curl {
     uv_loop_t *loop;
     CURLM *multi;
     uv_timer_t timer;             /* curl's one timer */
+    uv_timer_t mend;              /* lets it look at everything, after it failed */
     uv_idle_t given;              /* gives aborted requests back from the loop */
     uv_idle_t resume;             /* lets paused transfers go on */
     uv_idle_t later;              /* gives waiting ones to curl */

@@ -9,6 +9,8 @@
 
 #include "io/http_parts.h"
 
+#define MEND_MS 100
+
 struct sock {
     uv_poll_t poll;
     struct http_curl *http;
@@ -18,6 +20,34 @@ struct sock {
     bool connection; /* opened by us for curl; else the resolver's */
     bool came;       /* it is connected: curl has waited for something to read */
 };
+
+/* ---- what curl is told ---- */
+
+static void on_mend(uv_timer_t *timer);
+
+/* Without memory curl stops in the middle of what it was told: it may have asked for none of the sockets and
+ * moments that its transfers wait for, and would never be told anything again. */
+static void http_told(struct http_curl *http, CURLMcode code)
+{
+    http_drain(http);
+    if (code != CURLM_OK)
+        uv_timer_start(&http->mend, on_mend, MEND_MS, 0);
+}
+
+/* Lets curl look at all its transfers. The function is deprecated since it is slow, not since it is wrong; no
+ * other asks for the sockets again. */
+static void on_mend(uv_timer_t *timer)
+{
+    struct http_curl *http = timer->data;
+    int running;
+    http_turn_begin(http);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    http_told(http, curl_multi_socket_all(http->multi, &running));
+#pragma GCC diagnostic pop
+}
+
+/* ---- sockets ---- */
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -37,8 +67,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         flags |= CURL_CSELECT_IN;
     if (events & UV_WRITABLE)
         flags |= CURL_CSELECT_OUT;
-    curl_multi_socket_action(http->multi, s->fd, flags, &running);
-    http_drain(http);
+    http_told(http, curl_multi_socket_action(http->multi, s->fd, flags, &running));
 }
 
 static void on_sock_lost(uv_handle_t *handle)
@@ -161,13 +190,14 @@ int http_close_socket(void *user, curl_socket_t fd)
     return close(fd);
 }
 
+/* ---- the timer ---- */
+
 static void on_timeout(uv_timer_t *timer)
 {
     struct http_curl *http = timer->data;
     int running;
     http_turn_begin(http);
-    curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    http_drain(http);
+    http_told(http, curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running));
 }
 
 static int on_timer(CURLM *multi, long timeout_ms, void *user)

@@ -3,6 +3,8 @@
 #include "http_calls.h"
 /* cmocka comes with it */
 #include <arpa/inet.h>
+#include <curl/curl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -312,6 +314,40 @@ static void closed_in_flight(void **state)
     }
 }
 
+/* ---- curl without memory ---- */
+
+#define CALLS_TRIED 12
+
+static unsigned calls_left = UINT_MAX; /* until one fails */
+CURLMcode __real_curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int events, int *running);
+CURLMcode __wrap_curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int events, int *running);
+
+CURLMcode __wrap_curl_multi_socket_action(CURLM *multi, curl_socket_t fd, int events, int *running)
+{
+    if (calls_left-- == 0)
+        return CURLM_OUT_OF_MEMORY;
+    return __real_curl_multi_socket_action(multi, fd, events, running);
+}
+
+/* What curl was told at that moment it will not be told again; the request goes on all the same. */
+static void goes_on_when_curl_lacks_memory(void **state)
+{
+    unsigned failed = 0;
+    (void)state;
+    for (unsigned at = 0; at < CALLS_TRIED; at++) {
+        struct bench b;
+        bench_start(&b, TLS_CERT_GOOD, MANY);
+        uint64_t before = loop_now().mono_ms;
+        calls_left = at;
+        assert_int_equal(get(&b, "/api/ok").reply.outcome, HTTP_ANSWERED);
+        failed += calls_left > CALLS_TRIED;
+        calls_left = UINT_MAX;
+        assert_in_range(loop_now().mono_ms - before, 0, 5000); /* far below the request's time */
+        bench_close(&b);
+    }
+    assert_true(failed >= 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +364,7 @@ int main(void)
         cmocka_unit_test(closed_while_many_wait),
         cmocka_unit_test(aborted_in_body),
         cmocka_unit_test(closed_in_flight),
+        cmocka_unit_test(goes_on_when_curl_lacks_memory),
     };
     alarm(120); /* a test that hangs is a failure too */
     return cmocka_run_group_tests(tests, NULL, NULL);
