@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "io/file_owner.h"
 #include "io/settings_files.h"
+#include "io/std_fds.h"
 #include "model/settings.h"
 #include "once.h"
 #include "service.h"
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
     struct arguments a = {.config = DEFAULT_CONFIG};
     struct diag diag = DIAG_INIT;
     struct settings *settings = NULL;
+    std_fds_take();
     int r = parse_arguments(argc, argv, &a);
     if (r || a.done)
         return r;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "ctl/commands.h"
+#include "io/std_fds.h"
 
 #define COMMANDS_MAX 32
 
@@ -73,6 +74,7 @@ static int carry_out(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    std_fds_take();
     setlocale(LC_CTYPE, ""); /* how wide a character is on the terminal */
     int code = carry_out(argc, argv);
     if (fflush(stdout) != 0)
