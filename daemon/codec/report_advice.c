@@ -20,7 +20,7 @@ const char *report_advice(enum item_error error)
     case ITEM_E_KIND_MISMATCH:
         return "correct kind, or the source";
     case ITEM_E_FIELD:
-        return "correct the fields of the clone for the kind of its source";
+        return "correct the fields of the clone as the message says";
     case ITEM_E_NAME_CONFLICT:
         return "choose another name, or on_conflict: skip or rename";
     case ITEM_E_NAME_IN_DOUBT:

@@ -336,7 +336,7 @@ static bool bind_folder(struct run *run, const struct plan_clone *clone, unsigne
         return true;
     buf_printf(&p->text, "another clone of this plan has the folder or file '%s' on the same repository",
                item->folder);
-    return problem_is(p, ITEM_E_NAME_CONFLICT);
+    return problem_is(p, ITEM_E_FIELD);
 }
 
 /* Its name, and its folder or file, are no other item's any more. */

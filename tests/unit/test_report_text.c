@@ -93,7 +93,7 @@ static void page_of_a_failed_run(void **state)
                         "       13  Tenant 03 Copy  field        no suffix\n"
                         "\n"
                         "By code, and what to do\n"
-                        "        1  field: correct the fields of the clone for the kind of its source\n"
+                        "        1  field: correct the fields of the clone as the message says\n"
                         "        1  task_failed: read the server's message; no clone was made\n"
                         "        2  stopped: the run stopped after too many failures: see to those first\n"
                         "        1  unsettled: look on the server for the job of that name and mark before "
