@@ -155,6 +155,7 @@ int host_open_store(struct host *host, const char *directory, uint64_t keep_ms, 
         log_warning("old runs in %s could not be forgotten; tried again at the next start", directory);
     struct engine_config config = {.store = store_sqlite_port(host->store),
                                    .seed = rng_next(&host->rng),
+                                   .open_in_outage = host->ops->open_in_outage,
                                    .on_wake = on_wake,
                                    .on_transition = on_transition,
                                    .on_run = on_run,

@@ -34,6 +34,7 @@ struct host_ops {
     void (*on_session)(const char *server, const char *token, const char *session_id, void *data);
     /* Besides engine and store: nothing of its own under way, so that host_run may end? */
     bool (*is_idle)(void *data);
+    bool open_in_outage; /* as in engine_config */
 };
 
 struct host_server {

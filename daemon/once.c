@@ -44,6 +44,7 @@ struct once {
     bool resumed;
     unsigned interrupts;
     uint64_t drain_ms; /* the drain ends then */
+    uint64_t over_ms;  /* timeouts.run is over then, or INSTANT_NEVER */
     int exit_code;
 };
 
@@ -182,10 +183,16 @@ static void once_give_up(struct once *once, const char *what, const char *why, c
     once_finish(once, EXIT_UNREACHABLE);
 }
 
+/* Nothing could be asked, or stored, since then: is it time to give up, and to leave the run open? */
+static bool once_is_long(const struct once *once, uint64_t since_ms, uint64_t now_ms, bool idle)
+{
+    return now_ms >= once->over_ms || (!idle && now_ms - since_ms >= once->server->unreachable_ms);
+}
+
 static void once_check_server(struct once *once, const struct run_status *status, uint64_t now_ms)
 {
     struct server_status s = engine_server_status(once->host.engine, once->server->name);
-    bool over = !status->opens_ms && s.since_ms && now_ms - s.since_ms >= once->server->unreachable_ms;
+    bool over = s.since_ms && once_is_long(once, s.since_ms, now_ms, status->opens_ms != 0);
     if (s.trouble == SERVER_TLS)
         once_give_up(once, "its TLS is not accepted", s.message,
                      "check tls.ca_file, tls.pin and the name in url; no credentials were sent");
@@ -203,10 +210,10 @@ static void once_check_store(struct once *once, uint64_t now_ms)
 {
     int error;
     uint64_t since = engine_store_failing(once->host.engine, &error);
-    if (!since || now_ms - since < once->server->unreachable_ms)
+    if (!since || !once_is_long(once, since, now_ms, false))
         return;
     log_error("the state in %s cannot be written: %s; make room, then the same command goes on with the run",
-              once->settings->state_directory, strerror(-error));
+              host_state_directory(once->settings, once->options->state_directory), strerror(-error));
     once_finish(once, EXIT_UNREACHABLE);
 }
 
@@ -338,6 +345,7 @@ static int once_load(struct once *once, struct plan *plan, struct run_load *load
 static int once_start(struct once *once, struct plan *plan)
 {
     struct run_load load;
+    once->over_ms = plan->run_timeout_ms ? loop_now().mono_ms + plan->run_timeout_ms : INSTANT_NEVER;
     int r = once_load(once, plan, &load);
     if (r == 0)
         r = host_add_server(&once->host, once->connected);
@@ -380,12 +388,20 @@ static void once_drop_bytes(struct once *once)
         buf_done(&once->run.csv[i].bytes);
 }
 
+/* A terminal that goes away ends it in order too, unless nohup said that it is to go on. */
+static void once_catch(struct once *once)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction hangup = {0};
+    bool ignored = sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler == SIG_IGN;
+    host_catch(&once->host, signals, ARRAY_SIZE(signals) - ignored);
+}
+
 static const struct host_ops host_ops = {
-    .on_turn = on_turn, .on_signal = on_signal, .on_transition = on_transition};
+    .on_turn = on_turn, .on_signal = on_signal, .on_transition = on_transition, .open_in_outage = true};
 
 int once_run(const struct settings *settings, const struct once_options *options)
 {
-    static const int signals[] = {SIGINT, SIGTERM};
     struct once once = {.settings = settings, .options = options};
     struct plan *plan = NULL;
     if (host_init(&once.host, &host_ops, &once) < 0) {
@@ -400,7 +416,7 @@ int once_run(const struct settings *settings, const struct once_options *options
         once.exit_code = once_start(&once, TAKE_PTR(plan));
     plan_free(plan);
     if (!once.exit_code) {
-        host_catch(&once.host, signals, ARRAY_SIZE(signals));
+        once_catch(&once);
         host_run(&once.host);
         progress_clear(&once.progress);
         once_report(&once);

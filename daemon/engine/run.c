@@ -248,12 +248,19 @@ void run_end_early(struct run *run, enum item_error why)
     }
 }
 
+/* When timeouts.run is over, if that is still to be told. */
+static uint64_t run_over_ms(const struct run *run)
+{
+    bool kept_open = run->engine->config.open_in_outage && run->server->unreachable_ms;
+    return run->plan->run_timeout_ms && run->no_more != ITEM_E_RUN_TIMEOUT && !kept_open
+               ? run->started_ms + run->plan->run_timeout_ms
+               : INSTANT_NEVER;
+}
+
 static void run_check_limits(struct run *run)
 {
     unsigned stop = plan_stop_after(run->plan);
-    uint64_t timeout = run->plan->run_timeout_ms;
-    if (run->no_more != ITEM_E_RUN_TIMEOUT && timeout &&
-        run->engine->now.mono_ms - run->started_ms >= timeout)
+    if (run->engine->now.mono_ms >= run_over_ms(run))
         run_end_early(run, ITEM_E_RUN_TIMEOUT);
     else if (run->no_more == ITEM_OK && stop && run->failures >= stop)
         run_end_early(run, ITEM_E_STOPPED);
@@ -346,10 +353,8 @@ uint64_t run_due(const struct run *run)
         (run->resolve_again && run->state == RUN_RUNNING && !run->asking))
         return 0;
     uint64_t due = heap_due(&run->due);
-    if (run->plan->run_timeout_ms && run->no_more != ITEM_E_RUN_TIMEOUT &&
-        run->started_ms + run->plan->run_timeout_ms < due)
-        due = run->started_ms + run->plan->run_timeout_ms;
-    uint64_t resolve = resolve_due(run), hours = hours_due(run);
+    uint64_t over = run_over_ms(run), resolve = resolve_due(run), hours = hours_due(run);
+    due = over < due ? over : due;
     due = hours < due ? hours : due;
     return resolve < due ? resolve : due;
 }

@@ -1,5 +1,7 @@
 """jobcloned --once where nothing goes wrong on the way, and where the plan or the server says no."""
+import json
 import socket
+import subprocess
 import tempfile
 import unittest
 
@@ -142,6 +144,15 @@ class Names(BenchCase):
     def test_field_that_the_kind_lacks(self):
         self.assertEqual(self.failing_item(vm_suffix="_x")["code"], "field")
 
+    def test_folder_that_another_clone_has(self):
+        bench = self.bench()
+        bench.plan([{"source": "Template Backup", "repository": "Repo A", "on_conflict": "rename", "name": name}
+                    for name in ("D:", "d?")])
+        run = bench.once()
+        self.assert_code(run, FAILURES)
+        self.assertEqual(run.result["items"][1]["error"]["code"], "field")
+        self.assertEqual(list(bench.clones()), ["D:"])
+
 
 INVENTORY = """
 backup_servers:
@@ -242,6 +253,24 @@ class Refusals(BenchCase):
         self.assertEqual(again.result["run"], run.result["run"])
         self.assertEqual([item["attempts"] for item in again.result["items"]], [1, 1])
 
+    def test_nobody_listens_until_the_run_has_no_time_left(self):
+        bench = self.bench()
+        bench.settings(url="https://127.0.0.1:1", timeouts={"connect": "1s"})
+        bench.plan(backups(2)[0], timeouts={"run": "1s"})
+        run = bench.once()
+        self.assert_code(run, UNREACHABLE)
+        self.assertEqual(run.result["state"], "paused")
+        self.assertEqual([item["state"] for item in run.result["items"]], ["pending"] * 2)
+
+    def test_disk_that_stays_full(self):
+        bench = self.bench()
+        bench.settings(timeouts={"unreachable": "1s"})
+        bench.plan(backups(300)[0])
+        child = subprocess.run(["sh", "-c", 'ulimit -f 500; exec "$0" "$@"', *bench.command()], timeout=60,
+                               capture_output=True, text=True, check=False)
+        self.assertEqual(child.returncode, UNREACHABLE, child.stderr)
+        self.assertIn(f"the state in {bench.state} cannot be written", child.stderr)
+
     def test_untrusted_certificate(self):
         bench = self.bench()
         other = Sim(bench.folder / "other")
@@ -272,6 +301,28 @@ class Refusals(BenchCase):
         self.assert_code(run, USAGE)
         self.assertIn("em.password", run.err)
         self.assertEqual(bench.api_requests(), 0)
+
+
+class Streams(BenchCase):
+    def closed(self, *streams):
+        bench = self.bench()
+        clones, names = backups(2)
+        bench.plan(clones)
+        closing = " ".join(f"{stream}>&-" for stream in streams)
+        code = subprocess.run(["sh", "-c", f'exec "$0" "$@" {closing}', *bench.command()], timeout=60,
+                              stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+        self.assertEqual(code, OK)
+        self.assertEqual(json.loads(bench.result_file.read_text())["state"], "succeeded")
+        self.assert_each_once(bench, names)
+
+    def test_standard_output_is_closed(self):
+        self.closed(1)
+
+    def test_standard_error_is_closed(self):
+        self.closed(2)
+
+    def test_all_are_closed(self):
+        self.closed(0, 1, 2)
 
 
 if __name__ == "__main__":

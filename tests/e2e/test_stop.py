@@ -34,6 +34,31 @@ class Stop(BenchCase):
         self.assert_all_succeeded(again, COUNT)
         self.assert_each_once(bench, names)
 
+    def test_terminal_that_goes_away(self):
+        bench, names = self.begun(task_ms=1000, count=4)
+        bench.sim.behave(latency_ms=300)
+        child = bench.start()
+        bench.wait_for(lambda: bench.sim.truth()["requests"]["logon"])
+        child.send_signal(signal.SIGHUP)
+        stopped = bench.finish(child, 60)
+        self.assert_code(stopped, INTERRUPTED)
+        self.assertEqual(stopped.result["state"], "paused")
+        self.assertEqual(bench.open_sessions(), 0)
+        self.assert_code(bench.once(), OK)
+        self.assert_each_once(bench, names)
+
+    def test_terminal_that_goes_away_after_nohup(self):
+        bench, names = self.begun(task_ms=1000, count=4)
+        with_hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does: children inherit it
+        try:
+            child = bench.start()
+        finally:
+            signal.signal(signal.SIGHUP, with_hangup)
+        bench.wait_for(lambda: bench.sim.truth()["clones"])
+        child.send_signal(signal.SIGHUP)
+        self.assert_code(bench.finish(child, 60), OK)
+        self.assert_each_once(bench, names)
+
     def test_second_signal_leaves_at_once(self):
         bench, names = self.begun(task_ms=20000, count=4)
         child = bench.start()
