@@ -104,6 +104,7 @@ static void once_report(struct once *once)
                                 .window_opens = status.opens_ms ? opens : NULL};
     int r = path ? result_file_write(path, produce_result, &p, &error) : 0;
     if (r < 0) {
+        buf_add_str(&error, "; see to it, then the same command writes it");
         once_say_error(&error, r);
         path = NULL;
         if (once->exit_code == 0)
@@ -362,7 +363,10 @@ static int once_start(struct once *once, struct plan *plan)
 static int once_prepare(struct once *once, struct plan **plan)
 {
     struct buf error = BUF_INIT(4096);
-    int r = plan_files_load(once->options->plan_path, once->settings->plan_bytes, &once->files, &error);
+    const char *result = once->options->result_path;
+    int r = result ? result_file_check(result, &error) : 0;
+    if (r == 0)
+        r = plan_files_load(once->options->plan_path, once->settings->plan_bytes, &once->files, &error);
     if (r < 0)
         once_say_error(&error, r);
     buf_done(&error);

@@ -156,3 +156,34 @@ int result_file_write(const char *path,
         buf_printf(ret_error, "%s cannot be written: %s", path, strerror(-r));
     return r;
 }
+
+static int check_folder(const char *path)
+{
+    const char *name = NULL;
+    int folder = open_folder(path, &name);
+    if (folder < 0)
+        return folder;
+    int r = faccessat(folder, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+    close(folder);
+    return r;
+}
+
+int result_file_check(const char *path, struct buf *ret_error)
+{
+    struct stat st;
+    int r = 0;
+    bool there = stat(path, &st) == 0;
+    if (there && S_ISDIR(st.st_mode))
+        r = -EISDIR;
+    else if (there && !S_ISREG(st.st_mode))
+        r = faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+    else {
+        _cleanup_free_ char *real = there ? realpath(path, NULL) : NULL;
+        r = check_folder(real != NULL ? real : path);
+    }
+    if (r < 0)
+        buf_printf(ret_error,
+                   "the result cannot be written to \"%s\": %s; name a file in a folder that is there", path,
+                   strerror(-r));
+    return r;
+}

@@ -5,6 +5,10 @@
 
 #include "base/buf.h"
 
+/* Could it be written as things are: is the folder there, may we write into it? 0, or a negative errno and
+ * a sentence for people. Nothing is changed. */
+int result_file_check(const char *path, struct buf *ret_error);
+
 /* Writes what `produce` gives to its `write` function (with its `sink`) to the
  * path: into a new file of the same folder (0640), synced, then renamed over the
  * path, and the folder synced. A link is followed first; a device or pipe is

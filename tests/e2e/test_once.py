@@ -223,6 +223,15 @@ class Refusals(BenchCase):
         self.assertIn("settle", run.err)
         self.assertEqual(bench.api_requests(), 0)
 
+    def test_result_that_cannot_be_written_sends_nothing(self):
+        bench = self.bench()
+        bench.plan(backups(1)[0])
+        for path in (str(bench.folder / "missing" / "result.json"), str(bench.folder), ""):
+            run = bench.once("--result", path)
+            self.assert_code(run, USAGE)
+            self.assertIn(f'"{path}"', run.err)
+        self.assertEqual(bench.api_requests(), 0)
+
     def test_wrong_password_does_not_lock_the_account(self):
         bench = self.bench()
         bench.plan(backups(3)[0])
