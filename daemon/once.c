@@ -184,10 +184,12 @@ static void once_give_up(struct once *once, const char *what, const char *why, c
     once_finish(once, EXIT_UNREACHABLE);
 }
 
-/* Nothing could be asked, or stored, since then: is it time to give up, and to leave the run open? */
+/* Nothing could be asked, or stored, since then: is it time to give up, and to leave the run open? Trouble
+ * that begins when timeouts.run is over has its own time: what still runs is awaited. */
 static bool once_is_long(const struct once *once, uint64_t since_ms, uint64_t now_ms, bool idle)
 {
-    return now_ms >= once->over_ms || (!idle && now_ms - since_ms >= once->server->unreachable_ms);
+    return (since_ms <= once->over_ms && now_ms >= once->over_ms) ||
+           (!idle && now_ms - since_ms >= once->server->unreachable_ms);
 }
 
 static void once_check_server(struct once *once, const struct run_status *status, uint64_t now_ms)
