@@ -57,6 +57,15 @@ void spool_give(struct spool *spool, enum spool_phase phase, uv_work_cb work, uv
         abort(); /* it fails only without a function */
 }
 
+/* A look that fails, or that has to wait for room, is told too: whoever waits for it would be ended instead.
+ */
+static void tell_ready(struct spool *spool)
+{
+    if (!spool->ready && spool->ops->ready != NULL)
+        spool->ops->ready(spool->user);
+    spool->ready = true;
+}
+
 static void work_scan(uv_work_t *work)
 {
     struct spool *spool = work->data;
@@ -69,9 +78,7 @@ static void after_scan(uv_work_t *work, int status)
     (void)status;
     if (spool->scan.error == 0) {
         spool_merge_scan(spool);
-        if (!spool->ready && spool->ops->ready != NULL)
-            spool->ops->ready(spool->user);
-        spool->ready = true;
+        tell_ready(spool);
     } else if (spool->scan.error == -ESTALE) {
         spool->lost = true;
     } else {
@@ -96,6 +103,7 @@ void spool_trouble(struct spool *spool, const char *name, int error, const char 
     spool->retry_ms = loop_now().mono_ms + SPOOL_RETRY_MS;
     if (error == -ENOENT || error == -ESTALE || error == -EBADF || error == -ENOTDIR)
         spool->lost = true; /* one of the folders has gone */
+    tell_ready(spool);
     if (spool->told == error)
         return;
     spool->told = error;

@@ -55,7 +55,8 @@ struct spool_ops {
     /* Stores `filed`, where the plan lies within the spool ("accepted/NAME"), with the run, then answers.
      * From then on the run may start. */
     void (*file)(const char *run_id, const char *filed, spool_on_done *on_done, void *data, void *user);
-    /* The first scan is over; what lay there complete is being taken. May be NULL. */
+    /* The first scan is over; what lay there complete is being taken. Or something failed before that, and is
+     * tried again. May be NULL. */
     void (*ready)(void *user);
 };
 

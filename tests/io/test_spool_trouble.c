@@ -253,6 +253,22 @@ static void unfiled_runs_are_filed_first(void **state)
     assert_string_equal(world->runs[1].filed, "accepted/a.01KB0000000000000000000002.yaml");
 }
 
+/* systemd would end a daemon that is not ready in time, again and again until there is room. */
+static void ready_though_nothing_can_be_filed(void **state)
+{
+    struct spool_world *world = *state;
+    start(world);
+    world->file_error = -ENOSPC;
+    drop(world, "a.yaml", GOOD_PLAN);
+    TURN_UNTIL(world, world->n_runs == 1 && there(world, "accepted/a.yaml") && !there(world, "a.yaml"));
+    spool_shut(world);
+    start(world);
+    assert_int_equal(world->n_filed, 0);
+    world->file_error = 0;
+    TURN_UNTIL(world, world->n_filed == 1);
+    assert_int_equal(world->n_runs, 1);
+}
+
 static void what_was_on_its_way_comes_back(void **state)
 {
     struct spool_world *world = *state;
@@ -313,6 +329,7 @@ int main(void)
         IN_SPOOL(a_file_written_to_again_is_another_run),
         IN_SPOOL(a_file_that_vanishes_is_no_trouble),
         IN_SPOOL(unfiled_runs_are_filed_first),
+        IN_SPOOL(ready_though_nothing_can_be_filed),
         IN_SPOOL(what_was_on_its_way_comes_back),
         IN_SPOOL(what_is_not_readable_waits_until_it_is),
     };
