@@ -176,9 +176,10 @@ static void add_sample(struct view_run *run, uint64_t now_ms)
 
 static void say_plain(struct view *view, struct view_run *run, uint64_t now_ms)
 {
-    if (view->terminal || now_ms < run->line_ms)
+    if (view->terminal || !run->unsaid || now_ms < run->line_ms)
         return;
     run->line_ms = now_ms + LINE_MS;
+    run->unsaid = false;
     begin_line(view, "");
     view_line_label(&view->above, run->run, SIZE_MAX);
     buf_add_char(&view->above, ' ');
@@ -199,10 +200,19 @@ bool view_run(struct view *view, json_t *told, uint64_t now_ms)
         return false;
     json_decref(run->run);
     run->run = json_incref(told);
+    run->unsaid = true;
     add_sample(run, now_ms);
     say_plain(view, run, now_ms);
     view->dirty = true;
     return false;
+}
+
+void view_tick(struct view *view, uint64_t now_ms)
+{
+    for (size_t i = 0; i < view->n_runs; i++) {
+        add_sample(&view->runs[i], now_ms);
+        say_plain(view, &view->runs[i], now_ms);
+    }
 }
 
 /* ---- the region ---- */

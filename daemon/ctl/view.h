@@ -23,6 +23,7 @@ struct view_run {
     json_t *run; /* as told last */
     struct view_sample samples[VIEW_SAMPLES];
     size_t n_samples;
+    bool unsaid;      /* plain lines: it has changed since the last one */
     uint64_t line_ms; /* plain: the next line not before */
 };
 
@@ -44,6 +45,9 @@ void view_init(struct view *view, int fd);
 
 /* A run as it is now (borrowed). True when it has ended: it is said, and no longer shown. */
 bool view_run(struct view *view, json_t *run, uint64_t now_ms);
+
+/* While nothing new is told: rates fall, and what was told too early for a plain line of its own gets it. */
+void view_tick(struct view *view, uint64_t now_ms);
 
 /* A run that the daemon no longer has. */
 void view_forget(struct view *view, const char *id);

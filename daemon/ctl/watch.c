@@ -103,6 +103,14 @@ static void on_event(const char *event, const char *data, size_t len, void *user
 
 /* ---- after the stream was opened ---- */
 
+/* An end that no event tells any more. */
+static void print_end(json_t *run)
+{
+    _cleanup_free_ char *text = json_dumps(run, JSON_COMPACT);
+    if (text)
+        print_event("run", text, strlen(text));
+}
+
 /* One run as it is now; forgotten when the daemon has it no more. */
 static void refresh(struct watch *w, const char *id)
 {
@@ -111,6 +119,8 @@ static void refresh(struct watch *w, const char *id)
     int r = path ? client_get(w->ctl, path, &run) : CTL_UNREACHABLE;
     if (r == CTL_OK) {
         take_run(w, run);
+        if (w->json && w->ended)
+            print_end(run);
     } else if (r == CTL_INVALID) {
         view_forget(&w->view, id);
         w->ended |= w->run != NULL;
@@ -211,6 +221,8 @@ static void go_on(struct watch *w)
             w->ended = true;
         curl_multi_perform(w->multi, &running);
         read_ends(w);
+        if (w->heard && w->curl)
+            view_tick(&w->view, now_ms());
         if (w->json)
             buf_reset(&w->view.above);
         else

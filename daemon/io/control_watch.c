@@ -206,7 +206,11 @@ void control_tell_run(struct control *control, const struct control_run *told)
     struct watched_run *run = run_of(watch, told->id);
     if (!run || control_json_run(&json, told) < 0) {
         buf_done(&json);
-        return; /* out of memory: the next change tells it */
+        return; /* out of memory: the next turn tells it */
+    }
+    if (run->json && strcmp(run->json, buf_str(&json)) == 0) {
+        buf_done(&json);
+        return; /* nothing has changed */
     }
     bool ended = state_is_end(told->state);
     watch->n_ended = watch->n_ended + ended - run->ended;

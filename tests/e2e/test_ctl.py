@@ -216,6 +216,13 @@ class Ctl(unittest.TestCase):
         self.assertEqual(events[-1]["data"]["state"], "failed")
         self.assertEqual(code, 1)
 
+    def test_watch_as_json_tells_an_end_that_is_past(self):
+        self.start(10, per_tick=10)
+        self.ctl("watch", FIRST)
+        code, out, _ = self.ctl("--json", "watch", FIRST)
+        event = json.loads(out)
+        self.assertEqual((code, event["event"], event["data"]["state"]), (0, "run", "succeeded"))
+
     def test_watch_lives_through_a_restart(self):
         self.start(100000, per_tick=1)
         child = subprocess.Popen(self.command("watch", FIRST), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

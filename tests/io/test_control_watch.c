@@ -78,6 +78,40 @@ static void one_run_may_be_asked_for(void **state)
     fixture_stop(&f);
 }
 
+static const char *same_phase;
+
+static void tell_same(struct fake *fake)
+{
+    control_tell_run(fake->control, &(struct control_run){.id = "01SAME00000000000000000001",
+                                                          .plan = "same",
+                                                          .file = "same.yaml",
+                                                          .server = "prod",
+                                                          .origin = "control",
+                                                          .state = "running",
+                                                          .phase = same_phase});
+}
+
+static void only_changes_are_told(void **state)
+{
+    (void)state;
+    struct fixture f;
+    _cleanup_(buf_done) struct buf all = BUF_INIT(STREAM_BYTES);
+    fixture_start(&f, &(struct fake_options){.per_tick = 1});
+    int fd = watch(&f, "", "");
+    client_read(fd, &all, ": hello");
+    same_phase = "waiting";
+    for (int i = 0; i < 4; i++) {
+        fixture_call(&f, tell_same);
+        usleep(250000); /* longer than what comes quickly is held back to be merged */
+    }
+    same_phase = "cloning";
+    fixture_call(&f, tell_same);
+    client_read(fd, &all, "\"phase\":\"cloning\"");
+    assert_int_equal(count(buf_str(&all), "\"plan\":\"same\""), 2);
+    close(fd);
+    fixture_stop(&f);
+}
+
 static bool watched;
 
 static void ask_watched(struct fake *fake)
@@ -239,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_are_told_at_once_and_to_their_end),
         cmocka_unit_test(one_run_may_be_asked_for),
+        cmocka_unit_test(only_changes_are_told),
         cmocka_unit_test(nothing_is_kept_when_nobody_watches),
         cmocka_unit_test(who_comes_back_is_told_what_was_missed),
         cmocka_unit_test(a_slow_watcher_costs_nothing),
