@@ -101,7 +101,8 @@ static void once_report(struct once *once)
                                 .state = run_state_name(ended ? status.state : RUN_PAUSED),
                                 .started_ms = once->run.accepted_ms,
                                 .finished_ms = ended ? loop_now().wall_ms : 0,
-                                .window_opens = status.opens_ms ? opens : NULL};
+                                .window_opens = status.opens_ms ? opens : NULL,
+                                .once = true};
     int r = path ? result_file_write(path, produce_result, &p, &error) : 0;
     if (r < 0) {
         buf_add_str(&error, "; see to it, then the same command writes it");

@@ -153,7 +153,8 @@ static void rendering_make(struct rendering *ret, const struct run_load *load, c
                                    .server = row->server,
                                    .state = job->state ? job->state : run_state_name(row->state),
                                    .started_ms = row->accepted_ms,
-                                   .finished_ms = job->state ? job->finished_ms : row->finished_ms};
+                                   .finished_ms = job->state ? job->finished_ms : row->finished_ms,
+                                   .once = row->origin == RUN_FROM_ONCE};
 }
 
 static int on_render(struct run_load *load, void *data)

@@ -248,7 +248,19 @@ static int add_codes(struct buf *out, const struct survey *survey)
     return r;
 }
 
-static int add_foot(struct buf *out, const struct survey *survey, const char *result_path)
+/* A daemon's run goes on by itself: whoever gave its plan again would begin a second one. */
+static int add_open(struct buf *out, const struct result_run *run, size_t open)
+{
+    if (run->once)
+        return buf_printf(out,
+                          "\n%zu not finished. The run is open: carry out the same command again, and it "
+                          "goes on where it stopped.\n",
+                          open);
+    return buf_printf(out, "\n%zu not finished. The run is open: see jobclonectl show %s\n", open, run->run);
+}
+
+static int add_foot(struct buf *out, const struct result_run *run, const struct survey *survey,
+                    const char *result_path)
 {
     int r = 0;
     if (survey->totals.unknown > 0)
@@ -257,11 +269,7 @@ static int add_foot(struct buf *out, const struct survey *survey, const char *re
                  "the server for a job\nof that name whose description ends in the mark "
                  "[jobclone:RUN/INDEX]. Nothing is sent again for it.\n");
     if (r == 0 && survey->totals.open > 0)
-        r = buf_printf(
-            out,
-            "\n%zu not finished. The run is open: carry out the same command again, and it goes on where "
-            "it stopped.\n",
-            survey->totals.open);
+        r = add_open(out, run, survey->totals.open);
     if (r < 0 || result_path == NULL)
         return r;
     r = buf_add_char(out, '\n');
@@ -284,7 +292,7 @@ int report_text_write(const struct result_run *run, const struct result_items *i
     if (r == 0)
         r = add_codes(&out, &survey);
     if (r == 0)
-        r = add_foot(&out, &survey, result_path);
+        r = add_foot(&out, run, &survey, result_path);
     if (r == 0)
         r = sink->write(buf_str(&out), out.len, sink->user);
     buf_done(&out);

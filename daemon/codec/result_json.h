@@ -2,6 +2,7 @@
  * held but one item at a time. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ struct result_run {
     const char *state;               /* run_state_name */
     int64_t started_ms, finished_ms; /* wall time; 0: null */
     const char *window_opens;        /* report only: "22:00 CEST" while it waits for its window; or NULL */
+    bool once;                       /* report only: it is carried out by jobcloned --once */
 };
 
 /* The items, asked for by index from 0 to n - 1, in order, several times over;

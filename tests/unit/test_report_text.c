@@ -22,7 +22,8 @@ static const struct result_run run = {.run = "01KB000000000000000000000A",
                                       .server = "prod",
                                       .state = "failed",
                                       .started_ms = START,
-                                      .finished_ms = START + 192000};
+                                      .finished_ms = START + 192000,
+                                      .once = true};
 
 static const struct item *item_at(size_t index, void *user)
 {
@@ -109,6 +110,22 @@ static void page_of_a_failed_run(void **state)
                         "where it stopped.\n"
                         "\n"
                         "Result    /tmp/r\\t.json\n");
+    buf_done(&out);
+}
+
+/* To give its plan again would begin a second run beside it. */
+static void open_run_of_the_daemon_asks_for_no_command(void **state)
+{
+    (void)state;
+    struct result_run of = run;
+    of.once = false;
+    of.state = "running";
+    of.finished_ms = 0;
+    struct item items[] = {{.state = ITEM_RUNNING, .name = "a"}};
+    struct buf out = write_report(&of, items, 1, NULL);
+    assert_null(strstr(buf_str(&out), "same command"));
+    assert_non_null(strstr(buf_str(&out), "\n1 not finished. The run is open: see jobclonectl show "
+                                          "01KB000000000000000000000A\n"));
     buf_done(&out);
 }
 
@@ -231,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(page_of_a_failed_run),
+        cmocka_unit_test(open_run_of_the_daemon_asks_for_no_command),
         cmocka_unit_test(page_of_a_good_run_is_short),
         cmocka_unit_test(durations_are_readable),
         cmocka_unit_test(table_ends_after_fifty_rows),
