@@ -38,7 +38,10 @@ static void check_room(struct doctor *doctor, const char *path)
         return; /* it is not there, which has been said */
     uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
     double mib = (double)room / (1024 * 1024);
-    if (room < ROOM_FAIL)
+    if (fs.f_flag & ST_RDONLY)
+        doctor_note(doctor, FINDING_FAIL, CTL_FAILURES, "room",
+                    "%s: its file system is read-only; mount it anew: mount -o remount,rw", path);
+    else if (room < ROOM_FAIL)
         doctor_note(doctor, FINDING_FAIL, CTL_FAILURES, "room",
                     "%s: %.0f MiB free; make room: on a full disk nothing new is cloned", path, mib);
     else if (room < ROOM_WARN)
