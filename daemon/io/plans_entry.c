@@ -246,10 +246,8 @@ static int entry_replace(struct plans_dir *dir, struct plans_entry *entry, struc
         entry->firing = FIRING_NOT; /* a due time of before */
     entry_begin(dir, entry, changed);
     struct log_fields fields = {.kind = LOG_KIND_SCHEDULE, .plan = entry->name};
-    log_event(LOG_LEVEL_INFO, &fields, "%s: plan %s %s %s", entry->path, entry->name,
-              was ? "was changed; it is" : "is", entry->calendar ? "due at " : "due only when asked for");
-    if (entry->calendar)
-        log_event(LOG_LEVEL_INFO, &fields, "plan %s: %s", entry->name, entry->calendar);
+    log_event(LOG_LEVEL_INFO, &fields, "%s: plan %s %s due %s", entry->path, entry->name,
+              was ? "was changed; it is" : "is", entry->calendar ? entry->calendar : "only when asked for");
     return 0;
 }
 

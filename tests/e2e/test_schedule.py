@@ -48,6 +48,7 @@ class Schedule(ServiceCase):
         shown = self.schedule(daemon, "often")
         self.assertEqual((shown["calendar"], shown["server"], shown["error"]), (OFTEN["calendar"], "prod", None))
         self.assertIn(shown["last"]["state"], ("queued", "running", "succeeded"))
+        self.assertIn(f"often.yaml: plan often is due {OFTEN['calendar']}\n", daemon.err())
         self.assertEqual(daemon.stop(), OK)
 
     def test_restarts_repeat_no_due_time(self):
