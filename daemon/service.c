@@ -110,6 +110,14 @@ static const char *trouble_remedy(enum server_trouble trouble)
     return "";
 }
 
+static void note_trouble(struct host_server *s, const struct server_status *status)
+{
+    s->trouble[0] = '\0';
+    if (status->trouble != SERVER_FINE)
+        snprintf(s->trouble, sizeof(s->trouble), "server %s %s: %s%s", s->settings->name,
+                 trouble_word(status->trouble), status->message, trouble_remedy(status->trouble));
+}
+
 /* The engine itself tells of servers that do not answer, and that answer again. */
 static void tell_troubles(struct service *service)
 {
@@ -117,12 +125,12 @@ static void tell_troubles(struct service *service)
         struct server_status status = engine_server_status(service->host.engine, s->settings->name);
         enum server_trouble before = s->told;
         s->told = status.trouble;
+        note_trouble(s, &status);
         struct log_fields fields = {.kind = LOG_KIND_SERVER_TROUBLE, .server = s->settings->name};
         if (s->leaves || before == status.trouble || status.trouble == SERVER_UNREACHABLE)
             continue;
         if (status.trouble != SERVER_FINE) {
-            log_event(LOG_LEVEL_ERROR, &fields, "server %s %s: %s%s", s->settings->name,
-                      trouble_word(status.trouble), status.message, trouble_remedy(status.trouble));
+            log_event(LOG_LEVEL_ERROR, &fields, "%s", s->trouble);
         } else if (before != SERVER_UNREACHABLE) {
             fields.kind = LOG_KIND_SERVER_FINE;
             log_event(LOG_LEVEL_INFO, &fields, "server %s is well again", s->settings->name);
@@ -246,9 +254,9 @@ static uint64_t on_turn(struct instant now, void *data)
     if (!service->leaving) {
         service_runs_turn(service, now);
         service_servers_turn(service);
+        tell_troubles(service); /* before operators hear of them */
         service_control_turn(service);
         service_schedule_turn(service, now);
-        tell_troubles(service);
         tell_status(service, now.mono_ms);
         tell_ready(service);
     }

@@ -38,6 +38,23 @@ static void reply_error(struct control_request *request, int error, const struct
                             "the settings have no server %s for run %s; add it and reload, then try again",
                             run ? run->row.server : "", id);
         break;
+    case -EAGAIN:
+        control_reply_error(request, CONTROL_E_STATE,
+                            "server %s of run %s has changed, and earlier runs are under way on it as it "
+                            "was: until they have ended it can only be cancelled",
+                            run ? run->row.server : "", id);
+        break;
+    case -ENOEXEC:
+        control_reply_error(request, CONTROL_E_STATE,
+                            "the plan of run %s is not understood by this version; see jobclonectl show %s",
+                            id, id);
+        break;
+    case -EINPROGRESS:
+        control_reply_error(request, CONTROL_E_BUSY,
+                            "the plan of run %s is still being filed in the spool's accepted/; the log says "
+                            "what keeps it from that; try again",
+                            id);
+        break;
     case -ENOSPC:
     case -EIO:
     case -EROFS:
@@ -229,6 +246,11 @@ static void found_command(struct find_job *job, struct service_run *run, struct 
 {
     if (!run && job->command == COMMAND_RETRY && row->finished_ms) {
         found_retry(job, row);
+        return;
+    }
+    if (row->origin == RUN_FROM_ONCE && !row->finished_ms) {
+        control_reply_error(job->request, CONTROL_E_STATE,
+                            "run %s belongs to jobcloned --once; give that command again", row->id);
         return;
     }
     if (!run) {

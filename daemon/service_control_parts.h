@@ -13,6 +13,10 @@ enum run_state service_run_state(const struct service_run *run);
 void service_view_run(const struct service_run *run, struct control_run *ret);
 void service_view_row(const struct store_run *row, struct control_run *ret);
 
+/* What is wrong with a server and what to do about it, a sentence; NULL when it is well. Borrowed until the
+ * next turn. */
+const char *service_server_trouble(const struct service *service, const char *name);
+
 void service_op_status(struct control_request *request, void *data);
 void service_op_list(struct control_request *request, size_t limit, void *data);
 void service_op_schedules(struct control_request *request, void *data);

@@ -178,12 +178,29 @@ static void run_fine(struct service_run *run)
 
 /* ---- into the engine ---- */
 
+/* Why a run that cannot begin takes no command, for service_control_answered. */
+static int command_error(int error)
+{
+    switch (error) {
+    case -ENOENT:
+        return -EHOSTUNREACH; /* no server */
+    case -EBUSY:
+        return -EAGAIN; /* the server as it was is still in use */
+    case -EINVAL:
+        return -ENOEXEC; /* the plan is not understood */
+    default:
+        return error;
+    }
+}
+
 static void run_block(struct service_run *run, int error, const struct diag *diag)
 {
     struct service *service = run->service;
     struct buf text = BUF_INIT(4096);
     if (error == -ENOENT)
-        buf_printf(&text, "it waits: the settings have no server %s; add it and reload, or cancel the run",
+        buf_printf(&text,
+                   "it waits: the settings have no server %s; add it and reload; until then it takes no "
+                   "commands",
                    run->row.server);
     else if (error == -EBUSY)
         buf_printf(&text, "it waits: server %s has changed, and earlier runs are under way on it as it was",
@@ -200,7 +217,7 @@ static void run_block(struct service_run *run, int error, const struct diag *dia
     run->place = PLACE_BLOCKED;
     run->again_ms = loop_now().mono_ms + AGAIN_MS;
     if (run->command != COMMAND_NONE)
-        service_control_answered(run, error == -ENOENT ? -EHOSTUNREACH : error);
+        service_control_answered(run, command_error(error));
 }
 
 static int engine_command(struct engine *engine, const char *run_id, enum run_command command)
@@ -232,6 +249,7 @@ static void run_entered(struct service_run *run)
     struct service *service = run->service;
     struct log_fields fields = run_fields(run, LOG_KIND_RUN_STARTED);
     run->place = PLACE_ENGINE;
+    run->again_ms = 0;
     run_fine(run);
     run->row.totals.items = (int64_t)engine_run_status(service->host.engine, run->row.id).n_items;
     if (!run->row.started_ms)
@@ -251,14 +269,21 @@ static void run_entered(struct service_run *run)
     }
 }
 
-/* A server that has changed waits for the runs that are under way on it as it was. */
-static int server_missing(const struct service *service, const char *name)
+static bool to_cancel(const struct service_run *run)
 {
+    return run->command == COMMAND_CANCEL || run->command == COMMAND_CANCEL_TASKS;
+}
+
+/* A server that has changed waits for the runs that are under way on it as it was. It is as good as any for a
+ * run that is only cancelled. */
+static int server_missing(const struct service_run *run)
+{
+    const struct service *service = run->service;
     if (service->leaving)
         return -ESHUTDOWN;
-    if (host_find_server(&service->host, name))
+    if (host_find_server(&service->host, run->row.server) || to_cancel(run))
         return 0;
-    return settings_server(service->settings, name) ? -EBUSY : -ENOENT;
+    return settings_server(service->settings, run->row.server) ? -EBUSY : -ENOENT;
 }
 
 static void on_loaded(int error, struct run_load *load, struct diag *diag, void *data)
@@ -267,13 +292,13 @@ static void on_loaded(int error, struct run_load *load, struct diag *diag, void 
     struct service *service = run->service;
     enum engine_run_mode mode = run->look ? ENGINE_LOOK : run->reopened ? ENGINE_ENDED_RUN : ENGINE_RUN;
     if (error == 0)
-        error = server_missing(service, run->row.server);
+        error = server_missing(run);
     if (error == 0)
         error = run_load_add(load, service->host.engine, mode, run->resumed || load->n_items > 0, loop_now());
     if (error == 0) {
         run_entered(run);
     } else if (run->reopened) {
-        service_control_answered(run, error == -ENOENT ? -EHOSTUNREACH : error);
+        service_control_answered(run, command_error(error));
         run_gone(run);
     } else {
         run_block(run, error, diag);
@@ -521,10 +546,20 @@ void service_runs_turn(struct service *service, struct instant now)
 
 /* ---- commands ---- */
 
+/* A command that has to wait for room on the disk would not answer. */
+static int service_state_failing(const struct service *service)
+{
+    int error;
+    return engine_store_failing(service->host.engine, &error) ? error : 0;
+}
+
 int service_command(struct service *service, struct service_run *run, enum run_command command)
 {
+    int r = service_state_failing(service);
+    if (r < 0)
+        return r;
     if (run->place == PLACE_FILING)
-        return -EBUSY;
+        return -EINPROGRESS;
     bool waiting = run->place == PLACE_QUEUED || run->place == PLACE_BLOCKED;
     if (run->command != COMMAND_NONE)
         return -EBUSY;
@@ -534,7 +569,7 @@ int service_command(struct service *service, struct service_run *run, enum run_c
         return -EALREADY;
     if (waiting && command == COMMAND_RETRY)
         return -EINVAL;
-    int r = run->place == PLACE_ENGINE ? engine_command(service->host.engine, run->row.id, command) : 0;
+    r = run->place == PLACE_ENGINE ? engine_command(service->host.engine, run->row.id, command) : 0;
     if (r < 0)
         return r;
     run->command = command;
@@ -545,9 +580,10 @@ int service_command(struct service *service, struct service_run *run, enum run_c
 
 int service_reopen(struct service *service, struct store_run *row, struct control_request *request)
 {
-    struct service_run *run = service_run_new(service, row);
+    int r = service_state_failing(service);
+    struct service_run *run = r == 0 ? service_run_new(service, row) : NULL;
     if (!run)
-        return -ENOMEM;
+        return r < 0 ? r : -ENOMEM;
     run->reopened = run->resumed = true;
     run->command = COMMAND_RETRY;
     run->request = request;

@@ -79,6 +79,8 @@ static void preview_free(struct preview *preview)
 static int preview_begin(struct submit_job *job)
 {
     struct service *service = job->service;
+    if (!host_find_server(&service->host, job->plan->server))
+        return -EBUSY; /* what there is of that name is the server as it was */
     struct preview *preview = calloc(1, sizeof(*preview));
     if (!preview)
         return -ENOMEM;
@@ -143,11 +145,11 @@ static bool preview_answer(struct preview *preview)
                                                 [SERVER_TLS] = CONTROL_E_TLS,
                                                 [SERVER_CREDENTIALS] = CONTROL_E_CREDENTIALS,
                                                 [SERVER_WRONG] = CONTROL_E_SERVER};
-    if (!status.over && server.trouble == SERVER_FINE)
+    const char *trouble = service_server_trouble(preview->service, preview->server);
+    if (!status.over && (server.trouble == SERVER_FINE || !trouble))
         return false;
     if (!status.over) {
-        control_reply_error(preview->request, errors[server.trouble], "server %s: %s", preview->server,
-                            server.message);
+        control_reply_error(preview->request, errors[server.trouble], "%s", trouble);
         return true;
     }
     struct control_preview view = {.plan = preview->plan,
@@ -196,6 +198,18 @@ static void on_work(void *data)
         plan_files_decode(job->files, job->settings, false, job->accepted_ms, &job->plan, &job->diag);
 }
 
+static void preview_or_say(struct submit_job *job)
+{
+    int r = preview_begin(job);
+    if (r == -EBUSY)
+        control_reply_error(job->request, CONTROL_E_STATE,
+                            "server %s has changed, and runs are under way on it as it was; try again when "
+                            "they have ended",
+                            job->plan->server);
+    else if (r < 0)
+        control_reply_error(job->request, CONTROL_E_INTERNAL, "the preview cannot begin; try again");
+}
+
 static void on_worked(void *data)
 {
     struct submit_job *job = data;
@@ -206,10 +220,10 @@ static void on_worked(void *data)
     else if (job->service->stopping)
         control_reply_error(job->request, CONTROL_E_STOPPING,
                             "the daemon is about to end; try again when it is back");
-    else if (!job->preview)
+    else if (job->preview)
+        preview_or_say(job);
+    else
         submit_accept(job);
-    else if (preview_begin(job) < 0)
-        control_reply_error(job->request, CONTROL_E_INTERNAL, "the preview cannot begin; try again");
     submit_free(job);
 }
 

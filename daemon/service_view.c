@@ -73,10 +73,12 @@ void service_view_row(const struct store_run *row, struct control_run *ret)
                                            .unknown = (size_t)t->unknown}};
 }
 
-static const char *server_trouble_text(const struct service *service, const char *server)
+const char *service_server_trouble(const struct service *service, const char *name)
 {
-    struct server_status s = engine_server_status(service->host.engine, server);
-    return s.trouble == SERVER_FINE ? NULL : s.message;
+    for (const struct host_server *s = service->host.servers; s; s = s->next)
+        if (strcmp(s->settings->name, name) == 0 && s->trouble[0])
+            return s->trouble;
+    return NULL;
 }
 
 void service_view_run(const struct service_run *run, struct control_run *ret)
@@ -85,6 +87,8 @@ void service_view_run(const struct service_run *run, struct control_run *ret)
     service_view_row(&run->row, ret);
     ret->state = run_state_name(service_run_state(run));
     ret->trouble = run->trouble;
+    if (run->place == PLACE_FILING)
+        ret->trouble = "its plan waits to be filed in the spool's accepted/; the log says what keeps it";
     if (run->place < PLACE_ENGINE)
         return;
     struct run_status status = engine_run_status(service->host.engine, run->row.id);
@@ -95,7 +99,7 @@ void service_view_run(const struct service_run *run, struct control_run *ret)
     else if (!ret->trouble && run->opens[0])
         ret->trouble = run->opens;
     else if (!ret->trouble)
-        ret->trouble = server_trouble_text(service, run->row.server);
+        ret->trouble = service_server_trouble(service, run->row.server);
 }
 
 /* ---- the daemon ---- */

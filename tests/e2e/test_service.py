@@ -1,6 +1,7 @@
 """The daemon: several runs, restarts, reloads, operators' commands."""
 import json
 import os
+import resource
 import time
 import unittest
 
@@ -294,7 +295,11 @@ class Reloads(ServiceCase):
         daemon = bench.up()
         run = daemon.submit(backups(2)[0])
         bench.wait_for(lambda: daemon.good("GET", "/v1/status")["servers"][0]["state"] == "credentials")
-        self.assertIsNotNone(daemon.show(run)["trouble"])
+        self.assertIn("check username and password", daemon.show(run)["trouble"])
+        plan = {"file": "p.yaml", "plan": bench.plan_file.read_text(), "csv": []}
+        status, answer = daemon.call("POST", "/v1/preview", plan)
+        self.assertEqual((status, answer["code"]), (502, "credentials_refused"))
+        self.assertIn("check username and password", answer["message"])
         self.assertEqual(daemon.err().count("error: server prod refuses the credentials"), 1)
         refused = bench.logons()
         time.sleep(0.5)
@@ -341,6 +346,47 @@ class Reloads(ServiceCase):
         self.assertEqual(sorted(clone["name"] for clone in other.truth()["clones"]), backups(2, "Second")[1])
         self.assertEqual(daemon.stop(), OK)
 
+    def test_run_that_waits_for_a_changed_server_can_be_cancelled(self):
+        bench = self.service()
+        bench.settings(tasks={"max": 2})
+        bench.sim.behave(task_ms=700)
+        daemon = bench.up()
+        first = daemon.submit(backups(12, "First")[0])
+        bench.wait_for(lambda: daemon.show(first)["totals"]["running"] >= 2)
+        bench.settings(timeouts={"connect": "9s"})
+        daemon.reload()
+        second = daemon.submit(backups(2, "Second")[0])
+        bench.wait_for(lambda: daemon.show(second)["trouble"])
+        status, answer = daemon.call("POST", f"/v1/runs/{second}/pause")
+        self.assertEqual((status, answer["code"]), (409, "wrong_state"))
+        self.assertIn("has changed", answer["message"])
+        plan = {"file": "p.yaml", "plan": bench.plan_file.read_text(), "csv": []}
+        status, answer = daemon.call("POST", "/v1/preview", plan)
+        self.assertEqual((status, answer["code"]), (409, "wrong_state"))
+        daemon.good("POST", f"/v1/runs/{second}/cancel")
+        self.assert_result(daemon.wait_ended(second), 2, cancelled=2)
+        self.assertIsNone(daemon.show(first)["finished"])
+        self.assert_result(daemon.wait_ended(first), 12, succeeded=12)
+        self.assert_each_once(bench, backups(12, "First")[1])
+
+    def test_command_is_refused_while_the_state_cannot_be_written(self):
+        bench = self.service()
+        bench.settings(tasks={"max": 2})
+        bench.sim.behave(task_ms=400)
+        daemon = bench.up()
+        clones, names = backups(8)
+        run = daemon.submit(clones)
+        bench.wait_for(lambda: daemon.show(run)["totals"]["running"] >= 2)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        bench.wait_for(lambda: daemon.good("GET", "/v1/status")["trouble"])
+        for command in ("pause", "cancel"):
+            status, answer = daemon.call("POST", f"/v1/runs/{run}/{command}")
+            self.assertEqual((status, answer["code"]), (507, "not_stored"))
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        bench.wait_for(lambda: not daemon.good("GET", "/v1/status")["trouble"])
+        self.assert_result(daemon.wait_ended(run), 8, succeeded=8)
+        self.assert_each_once(bench, names)
+
     def test_open_run_waits_for_its_server(self):
         bench = self.service()
         bench.sim.behave(task_ms=500)
@@ -355,6 +401,8 @@ class Reloads(ServiceCase):
         daemon = bench.up()
         bench.wait_for(lambda: daemon.show(run)["trouble"])
         self.assertIn("no server prod", daemon.show(run)["trouble"])
+        self.assertNotIn("or cancel", daemon.show(run)["trouble"])
+        self.assertEqual(daemon.call("POST", f"/v1/runs/{run}/cancel")[0], 409)
         bench.config.write_text(good)
         daemon.reload()
         self.assert_result(daemon.wait_ended(run), 4, succeeded=4)
@@ -414,6 +462,11 @@ class Life(ServiceCase):
         made = len(bench.clones())
         time.sleep(1)
         self.assertEqual(len(bench.clones()), made)
+        open_run = daemon.good("GET", "/v1/runs")["runs"][0]["run"]
+        for command in ("cancel", "retry"):
+            status, answer = daemon.call("POST", f"/v1/runs/{open_run}/{command}")
+            self.assertEqual((status, answer["code"]), (409, "wrong_state"))
+            self.assertIn("belongs to jobcloned --once", answer["message"])
         self.assertEqual(daemon.stop(), OK)
         run = bench.once()
         self.assert_all_succeeded(run, 20)
