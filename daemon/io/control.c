@@ -12,7 +12,7 @@
 
 #define CONNECTIONS_MAX 1000
 #define TIMEOUT_S 30
-#define CONNECTION_MEMORY ((size_t)32 * 1024) /* half of it is for the head of a request */
+#define CONNECTION_MEMORY ((size_t)32 * 1024) /* the head of a request and that of its answer */
 #define SWEEP_MS 1000
 #define CLOSING_LOOK_MS 20
 #define CLOSING_MS 1000
