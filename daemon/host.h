@@ -44,6 +44,7 @@ struct host_server {
     bool known;               /* to the engine */
     bool leaves;              /* for the service: goes when nothing needs it any more */
     enum server_trouble told; /* for the service: what its log has said last */
+    bool hopes;               /* for the service: a trouble has gone, and no session is open yet */
     char trouble[2048];       /* for the service: a sentence for people, or empty */
 };
 

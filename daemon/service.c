@@ -15,6 +15,7 @@
 #include "io/loop.h"
 #include "io/session_memory.h"
 #include "io/store_async.h"
+#include "model/session.h"
 #include "model/settings.h"
 #include "service_parts.h"
 
@@ -118,6 +119,24 @@ static void note_trouble(struct host_server *s, const struct server_status *stat
                  trouble_word(status->trouble), status->message, trouble_remedy(status->trouble));
 }
 
+/* After a reload nothing is held against a server, which is no proof that it is well: a session is. */
+static void tell_server(struct host_server *s, enum server_trouble before, const struct server_status *status)
+{
+    struct log_fields fields = {.kind = LOG_KIND_SERVER_TROUBLE, .server = s->settings->name};
+    if (status->trouble != SERVER_FINE) {
+        s->hopes = false;
+        if (before != status->trouble)
+            log_event(LOG_LEVEL_ERROR, &fields, "%s", s->trouble);
+        return;
+    }
+    s->hopes |= before != SERVER_FINE && before != SERVER_UNREACHABLE;
+    if (!s->hopes || status->session != SESSION_OPEN)
+        return;
+    s->hopes = false;
+    fields.kind = LOG_KIND_SERVER_FINE;
+    log_event(LOG_LEVEL_INFO, &fields, "server %s is well again", s->settings->name);
+}
+
 /* The engine itself tells of servers that do not answer, and that answer again. */
 static void tell_troubles(struct service *service)
 {
@@ -126,15 +145,8 @@ static void tell_troubles(struct service *service)
         enum server_trouble before = s->told;
         s->told = status.trouble;
         note_trouble(s, &status);
-        struct log_fields fields = {.kind = LOG_KIND_SERVER_TROUBLE, .server = s->settings->name};
-        if (s->leaves || before == status.trouble || status.trouble == SERVER_UNREACHABLE)
-            continue;
-        if (status.trouble != SERVER_FINE) {
-            log_event(LOG_LEVEL_ERROR, &fields, "%s", s->trouble);
-        } else if (before != SERVER_UNREACHABLE) {
-            fields.kind = LOG_KIND_SERVER_FINE;
-            log_event(LOG_LEVEL_INFO, &fields, "server %s is well again", s->settings->name);
-        }
+        if (!s->leaves && status.trouble != SERVER_UNREACHABLE)
+            tell_server(s, before, &status);
     }
 }
 

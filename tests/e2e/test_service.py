@@ -304,9 +304,13 @@ class Reloads(ServiceCase):
         refused = bench.logons()
         time.sleep(0.5)
         self.assertEqual(bench.logons(), refused)
+        daemon.reload()
+        bench.wait_for(lambda: daemon.err().count("error: server prod refuses the credentials") == 2)
+        self.assertNotIn("is well again", daemon.err())
         bench.settings()
         daemon.reload()
         self.assert_result(daemon.wait_ended(run), 2, succeeded=2)
+        self.assertEqual(daemon.err().count("server prod is well again"), 1)
 
     def test_server_that_is_removed_keeps_its_run(self):
         bench = self.service()
