@@ -76,7 +76,8 @@ struct control_options {
     const char *group; /* whose members may use it, "jobclone"; a group that does not exist admits nobody */
     int listen_fd; /* a listening socket from systemd (control_activated_fd), else -1: one is made at `path`
                     */
-    size_t plan_bytes;        /* most bytes of a plan, and of each CSV file */
+    size_t plan_bytes;   /* most bytes of a plan, and of each CSV file */
+    size_t answer_bytes; /* of results, reports and previews at once, 0: 256 MiB; one alone may be larger */
     unsigned connections_max; /* 0: 1000 */
     unsigned timeout_s;       /* for a client to send its request whole, and to take its answer on; 0: 30 */
     const struct control_ops *ops; /* borrowed */

@@ -50,6 +50,7 @@ struct control_request {
     size_t limit; /* of a list */
     struct buf body;
     size_t reserved; /* of control->body_bytes */
+    size_t held;     /* of control->answer_bytes */
     bool makes_run;  /* its answer is 201 */
     bool asked;      /* the service has it and must answer */
     bool suspended;
@@ -114,7 +115,8 @@ struct control {
     bool group_known;
     struct connection *connections;
     unsigned n_connections;
-    size_t body_bytes; /* of bodies in memory */
+    size_t body_bytes;   /* of bodies in memory */
+    size_t answer_bytes; /* of results, reports and previews that clients are taking */
     struct watch watch;
     uv_poll_t listener, poll; /* poll: libmicrohttpd's epoll */
     uv_timer_t timer;         /* what libmicrohttpd wants to be called for */

@@ -52,6 +52,23 @@ static void answer_text(struct control_request *r, unsigned status, struct buf *
     control_answer(r, status, response);
 }
 
+/* An answer lies in memory until its client has taken it, and there may be a thousand of them: true when
+ * there is room for one more of this size, else the request is answered. */
+static bool answer_room(struct control_request *r, size_t size)
+{
+    if (!r->control)
+        return true; /* it goes nowhere */
+    size_t all = r->control->options.answer_bytes ? r->control->options.answer_bytes : CONTROL_ANSWER_MAX;
+    size_t others = r->control->answer_bytes;
+    if (others > 0 && (size > all || others > all - size)) {
+        control_reply_error(r, CONTROL_E_BUSY, "other large answers are being taken; try again soon");
+        return false;
+    }
+    r->held = size;
+    r->control->answer_bytes += size;
+    return true;
+}
+
 void control_reply_status(struct control_request *r, const struct control_status *status)
 {
     struct buf text = BUF_INIT(CONTROL_ANSWER_MAX);
@@ -81,7 +98,10 @@ void control_reply_preview(struct control_request *r, const struct control_previ
 {
     struct buf text = BUF_INIT(CONTROL_ANSWER_MAX);
     int e = control_json_preview(&text, preview);
-    answer_text(r, MHD_HTTP_OK, &text, e);
+    if (e == 0 && !answer_room(r, text.len))
+        buf_done(&text);
+    else
+        answer_text(r, MHD_HTTP_OK, &text, e);
 }
 
 void control_reply_fd(struct control_request *r, int fd)
@@ -90,6 +110,10 @@ void control_reply_fd(struct control_request *r, int fd)
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         close(fd);
         control_reply_error(r, CONTROL_E_INTERNAL, "the result cannot be read; look at the daemon's log");
+        return;
+    }
+    if (!answer_room(r, (size_t)st.st_size)) {
+        close(fd);
         return;
     }
     struct MHD_Response *response = MHD_create_response_from_fd64((uint64_t)st.st_size, fd);

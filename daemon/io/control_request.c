@@ -462,6 +462,7 @@ void control_request_leave(struct control_request *r)
 {
     if (r->reserved > 0)
         r->control->body_bytes -= r->reserved;
+    r->control->answer_bytes -= r->held;
     buf_done(&r->body);
     r->connection->request = NULL;
     bool answered = r->response || !r->asked;

@@ -229,6 +229,37 @@ static void large_bodies_share_a_bound(void **state)
     fixture_stop(&f);
 }
 
+static void add_large(struct fake *fake)
+{
+    fake_add(fake, "large", "large.yaml", 20000);
+}
+
+/* Each lies in memory until its client has taken it. */
+static void large_answers_share_a_bound(void **state)
+{
+    (void)state;
+    static const char result[] = "GET /v1/runs/137/result HTTP/1.1\r\nHost: j\r\n\r\n";
+    struct fixture f;
+    _cleanup_(buf_done) struct buf answer = BUF_INIT(32 << 20);
+    fixture_start(&f, &(struct fake_options){.answer_bytes = 1000000});
+    fixture_call(&f, add_large);
+    int slow = client_connect(&f);
+    client_send(slow, result);
+    has(client_ask(&f, &answer, "GET", "/v1/status", "", NULL), "HTTP/1.1 200"); /* by now it has arrived */
+    buf_reset(&answer);
+    has(client_ask(&f, &answer, "GET", "/v1/runs/137/result", "", NULL), "HTTP/1.1 503");
+    has(buf_str(&answer), "Retry-After: ");
+    has(buf_str(&answer), "other large answers");
+    close(slow);
+    do { /* that it has left is seen with the next event */
+        usleep(10000);
+        buf_reset(&answer);
+        client_ask(&f, &answer, "GET", "/v1/runs/137/result", "", NULL);
+    } while (strstr(buf_str(&answer), "HTTP/1.1 503"));
+    has(buf_str(&answer), "HTTP/1.1 200");
+    fixture_stop(&f);
+}
+
 static void hold(struct fake *fake)
 {
     add_two(fake);
@@ -379,6 +410,7 @@ int main(void)
         cmocka_unit_test(slow_clients_are_told_and_dropped),
         cmocka_unit_test(a_thousand_connections_and_one),
         cmocka_unit_test(large_bodies_share_a_bound),
+        cmocka_unit_test(large_answers_share_a_bound),
         cmocka_unit_test(a_client_that_leaves_is_nothing_to_the_service),
         cmocka_unit_test(a_request_outlives_the_socket),
         cmocka_unit_test(only_those_who_may_are_served),

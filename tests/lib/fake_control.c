@@ -435,6 +435,7 @@ int fake_start(struct fake *fake, uv_loop_t *loop, const struct fake_options *op
                                 .plan_bytes = options->plan_bytes,
                                 .connections_max = options->connections_max,
                                 .timeout_s = options->timeout_s,
+                                .answer_bytes = options->answer_bytes,
                                 .ops = &ops,
                                 .data = fake};
     int r = control_new(loop, &o, &fake->control, ret_error);

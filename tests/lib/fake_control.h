@@ -22,7 +22,7 @@ struct fake_run {
 struct fake_options {
     const char *path;
     unsigned connections_max, timeout_s;
-    size_t plan_bytes;
+    size_t plan_bytes, answer_bytes;
     size_t per_tick;   /* items that end every 50 ms */
     uint64_t delay_ms; /* before a command is answered */
     bool hold;         /* commands are answered only by fake_release */
