@@ -553,6 +553,7 @@ uint64_t watch_due(const struct server *server);
 /* tidy.c: finished tasks */
 void tidy_add(struct server *server, const struct task_owner *owner);
 void tidy_decide(struct server *server);
+size_t tidy_queued(const struct server *server); /* clones that wait for their request */
 unsigned tidy_share(const struct server *server);
 bool tidy_wanted(const struct server *server);
 void tidy_act(struct server *server);

@@ -23,7 +23,7 @@ static size_t tasks_kept(const struct server *server)
     return kept ? kept : TASKS_KEPT;
 }
 
-static size_t server_queued(const struct server *server)
+size_t tidy_queued(const struct server *server)
 {
     size_t n = 0;
     for (const struct run *run = server->engine->runs; run; run = run->next)
@@ -34,7 +34,7 @@ static size_t server_queued(const struct server *server)
 /* How many polls are still to come while clones wait: told by the clones that are accepted between two. */
 static size_t polls_left(const struct server *server)
 {
-    return server_queued(server) / (server->per_poll ? server->per_poll : 1);
+    return tidy_queued(server) / (server->per_poll ? server->per_poll : 1);
 }
 
 /* What a deletion costs: a request, and its time of a place if there is a clone that could have it. */

@@ -330,12 +330,27 @@ bool watch_reply(struct exchange *e)
 
 /* ---- acting ---- */
 
+/* What may still be running: those that are stored as such, without those whose end is known by now. */
 static size_t watch_running(const struct server *server)
 {
     size_t n = server->in_doubt;
-    for (const struct run *run = server->engine->runs; run; run = run->next)
-        n += run->server == server ? run->in_state[ITEM_RUNNING].n : 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        size_t stored = run->in_state[ITEM_RUNNING].n, decided = run->count[ITEM_RUNNING];
+        n += run->server != server ? 0 : stored < decided ? stored : decided;
+    }
     return n;
+}
+
+/* How much later an end may be seen that delays nothing: while clones wait for a place among the requests,
+ * and while the last ones are being asked for, since a list that is read now would lack these, and hold up
+ * the one that has them. */
+static uint64_t watch_patience(const struct server *server)
+{
+    if (server->task_ms >= SHORT_MS)
+        return 0;
+    if (server->hungry)
+        return LATE_MS;
+    return server->submits && !tidy_queued(server) ? LATE_MS * 2 : 0;
 }
 
 /* A tenth of what tasks take, and never so often that reading the list takes more than about a tenth of the
@@ -350,8 +365,8 @@ static uint64_t watch_interval(const struct server *server)
     uint64_t cost = (server->hungry ? server->n_listed : running) / LISTED_PER_MS;
     if (interval < cost)
         interval = cost;
-    if (server->hungry && interval < LATE_MS && server->task_ms < SHORT_MS)
-        interval = LATE_MS;
+    if (interval < watch_patience(server))
+        interval = watch_patience(server);
     if (interval < settings->poll_interval_ms)
         interval = settings->poll_interval_ms;
     if (running == server->in_doubt)

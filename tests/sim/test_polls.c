@@ -11,7 +11,7 @@
 #include "world.h"
 
 #define ITEMS 1000
-#define WIRE_MS 310 /* a poll's way there and back, at most */
+#define WIRE_MS 310 /* a poll's way there and back, in the mean */
 
 /* Tasks of about `task_ms`, 200 of them at once. */
 static struct world *working(uint64_t task_ms)
@@ -83,11 +83,32 @@ static void tasks_of_a_second(void **state)
     assert_true(mean <= 110 + WIRE_MS);
 }
 
+/* When the last clone has been asked for, a list lacks those that are on their way: the one that has them all
+ * is not held up by others. */
+static void no_lists_beside_the_last_clones(void **state)
+{
+    struct world *world = working(20);
+    struct em *em = &world->ems[0];
+    (void)state;
+    em->wire_ms = 60;
+    em->settings.tasks_max = ITEMS;
+    em->settings.poll_interval_ms = 20;
+    while (world->asked[REQUEST_CLONE] < ITEMS && !world->failure[0])
+        scene_step(world);
+    unsigned before = world->asked[REQUEST_TASKS];
+    assert_true(scene_run(world));
+    unsigned lists = world->asked[REQUEST_TASKS] - before;
+    print_message("%u lists after the last clone request\n", lists);
+    assert_in_range(lists, 1, 2); /* the second for tasks that ended while the first was on its way */
+    scene_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_of_a_minute),
         cmocka_unit_test(tasks_of_a_second),
+        cmocka_unit_test(no_lists_beside_the_last_clones),
     };
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
