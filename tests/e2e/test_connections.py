@@ -135,6 +135,12 @@ class Http2(BenchCase):
         self.assertEqual({request[1] for request in nginx.requests()}, {"HTTP/2.0"})
         self.assertEqual(nginx.connections(), 1)
 
+    def test_only_where_it_is_asked_for(self):
+        """A server that offers it is spoken to as the documentation has it, unless the settings say otherwise."""
+        self.server = {key: value for key, value in self.server.items() if key != "http"}
+        _, nginx, _ = self.run_through(True)
+        self.assertEqual({request[1] for request in nginx.requests()}, {"HTTP/1.1"})
+
     def test_where_the_server_has_none(self):
         _, nginx, _ = self.run_through(False)
         self.assertEqual({request[1] for request in nginx.requests()}, {"HTTP/1.1"})

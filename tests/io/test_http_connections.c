@@ -1,6 +1,7 @@
 /* What connections cost: how many are opened, what a new one goes on with, what is read for it. */
 #include "http_fixture.h"
 /* cmocka comes with it */
+#include <curl/curl.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -78,6 +79,39 @@ static void a_new_one_goes_on_with_the_tls_session(void **state)
     struct tls_counts counts = tls_server_counts(b.server);
     assert_true(counts.connections >= RECONNECTS);
     assert_int_equal(counts.resumed, counts.connections - 1);
+    bench_close(&b);
+}
+
+/* Counts what is made anew: a poll handle, a header line. */
+static unsigned polls, lines;
+int __real_uv_poll_init_socket(uv_loop_t *loop, uv_poll_t *poll, uv_os_sock_t fd);
+int __wrap_uv_poll_init_socket(uv_loop_t *loop, uv_poll_t *poll, uv_os_sock_t fd);
+struct curl_slist *__real_curl_slist_append(struct curl_slist *list, const char *line);
+struct curl_slist *__wrap_curl_slist_append(struct curl_slist *list, const char *line);
+
+int __wrap_uv_poll_init_socket(uv_loop_t *loop, uv_poll_t *poll, uv_os_sock_t fd)
+{
+    polls++;
+    return __real_uv_poll_init_socket(loop, poll, fd);
+}
+
+struct curl_slist *__wrap_curl_slist_append(struct curl_slist *list, const char *line)
+{
+    lines++;
+    return __real_curl_slist_append(list, line);
+}
+
+/* A handle of the loop for each connection, the header lines for each session: not for each request. */
+static void what_is_kept_across_requests(void **state)
+{
+    struct bench b;
+    (void)state;
+    bench_start(&b, TLS_CERT_GOOD, IN_FLIGHT);
+    ask(&b, "/api/ok", IN_FLIGHT, IN_FLIGHT);
+    unsigned lines_before = lines;
+    ask(&b, "/api/ok", REQUESTS, IN_FLIGHT);
+    assert_int_equal(lines, lines_before);
+    assert_true(polls <= tls_server_counts(b.server).connections);
     bench_close(&b);
 }
 
@@ -228,6 +262,7 @@ static void ca_is_read_again_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_kept_across_requests), /* first: it counts from the beginning */
         cmocka_unit_test(no_more_than_requests_at_once),
         cmocka_unit_test(a_new_one_goes_on_with_the_tls_session),
         cmocka_unit_test(many_are_not_opened_in_one_turn),
