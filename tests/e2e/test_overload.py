@@ -76,6 +76,34 @@ class Overload(BenchCase):
                         self.hold(places, service_ms, (0.75, 1, 1.25, 1.5, 2, 3), seconds, seconds)
 
 
+class Requests(ServiceCase):
+    """Requests at once, and what `status` says of them."""
+
+    def in_flight(self, daemon):
+        return daemon.good("GET", "/v1/status")["servers"][0]["in_flight"]
+
+    def test_fewer_where_they_are_refused(self):
+        bench = self.service()
+        bench.settings(in_flight={"initial": 16, "max": 24})
+        daemon = bench.up()
+        self.assertEqual(self.in_flight(daemon), {"now": 0, "limit": 16, "max": 24})
+        bench.sim.behave(places=2, service_ms=50, queue_max=6, collect_lag_ms=0)
+        clones, names = backups(150)
+        run = daemon.submit(clones)
+        seen = []
+        while not daemon.show(run)["finished"]:
+            seen.append(self.in_flight(daemon))
+            time.sleep(0.05)
+        self.assert_result(daemon.result(run), 150, succeeded=150)
+        self.assert_each_once(bench, names)
+        limits = [one["limit"] for one in seen]
+        self.assertLess(min(limits), 8, limits)
+        self.assertLessEqual(max(limits), 24)
+        self.assertEqual({one["max"] for one in seen}, {24})
+        self.assertLessEqual(max(one["now"] for one in seen), 24)
+        self.assertEqual(daemon.stop(), 0)
+
+
 class Tasks(ServiceCase):
     """Unfinished tasks, and what `status` says of them."""
 

@@ -38,6 +38,24 @@ class Beside(ServiceCase):
         self.assert_result(daemon.wait_ended(run), CLONES, succeeded=CLONES)
         return time.monotonic() - began
 
+    def test_a_good_one(self):
+        """Where the servers are what limits, two runs take no longer than one."""
+        self.bench_.settings(servers={"other": {**self.keys(self.other.url), **self.server}}, **self.server)
+        daemon = self.bench_.up()
+        self.assertEqual([one["in_flight"]["max"] for one in daemon.good("GET", "/v1/status")["servers"]], [16, 16])
+        for sim in (self.bench_.sim, self.other):
+            sim.behave(latency_ms=100)
+        alone = self.time_of(daemon, "Alone")
+        began = time.monotonic()
+        runs = [daemon.submit(backups(CLONES, stem)[0], name=stem, server=server)
+                for stem, server in (("Beside", "prod"), ("Other", "other"))]
+        for run in runs:
+            self.assert_result(daemon.wait_ended(run), CLONES, succeeded=CLONES)
+        both = time.monotonic() - began
+        print(f"{CLONES} clones: {alone:.2f} s alone, twice as many on two servers {both:.2f} s")
+        self.assertLessEqual(both, 1.5 * alone)
+        daemon.kill()
+
     def run_beside(self, url, clones=None, **behaviour):
         """Both times, in seconds; the bad server has a run of its own meanwhile, which is cancelled half-way."""
         self.bench_.settings(servers={"bad": self.keys(url)})
