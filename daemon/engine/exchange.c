@@ -31,8 +31,7 @@ static int on_task(const struct api_task *task, void *data)
 {
     struct exchange *e = data;
     e->n_seen++;
-    if (e->kind == EXCHANGE_TASKS && e->serial == e->server->session.serial &&
-        !watch_lists(e->server, e->number, task))
+    if (e->kind == EXCHANGE_TASKS && e->serial == e->server->session.serial && !watch_lists(e, task))
         return 0;
     int r = grow(e, (void **)&e->tasks, e->n_tasks, &e->size_tasks, sizeof(*e->tasks));
     if (r < 0)

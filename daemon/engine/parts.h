@@ -95,6 +95,7 @@ struct exchange {
     struct seen_task *tasks;
     size_t n_tasks, size_tasks;
     size_t n_taken; /* TASKS: of them, so far */
+    size_t n_ended; /* TASKS: of them, ends of our own */
     struct seen_entity *entities;
     size_t n_entities, size_entities;
     size_t n_seen; /* tasks or entities that were there, kept or not */
@@ -542,7 +543,7 @@ void watch_forget(struct server *server);
 /* Are there tasks of the session that may be the clone of a lost answer? */
 bool watch_has_orphans(const struct server *server);
 /* A list with this task arrives: notes that it is there, and tells whether more of it may matter. */
-bool watch_lists(struct server *server, uint32_t list, const struct api_task *task);
+bool watch_lists(struct exchange *exchange, const struct api_task *task);
 void watch_act(struct server *server);
 /* How many requests in flight a poll needs for itself now; tidy_share and doubt_share likewise. */
 unsigned watch_share(const struct server *server);

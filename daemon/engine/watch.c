@@ -12,6 +12,7 @@
 #define LISTED_PER_MS 10   /* tasks of a list that both sides read and write in a tenth of a millisecond */
 #define SLICE 500          /* tasks of a list that are taken in one turn */
 #define SLICE_ROLLING 2000 /* while no clone may leave that would have to wait for it */
+#define ENDS_A_LIST 8      /* times the items at once: what is kept of a list, however long it is */
 #define SHORT_MS 1000      /* of tasks that take less */
 #define LATE_MS 200        /* the end may be seen so late, while clones wait for a place among the requests */
 #define FEW 2              /* requests in flight */
@@ -194,15 +195,25 @@ static void task_seen(struct server *server, const struct seen_task *task)
         owner->state = TASK_TIDY;
 }
 
-bool watch_lists(struct server *server, uint32_t list, const struct api_task *task)
+/* An end that is one too many for this list is in the next one too. */
+static bool watch_lists_end(struct exchange *e)
 {
-    struct task_owner *owner = task_owner(server, task->id);
+    size_t most = (size_t)e->server->engine->config.items_at_once * ENDS_A_LIST;
+    if (e->n_ended >= most || arena_size(e->arena) > SEEN_MAX / 2)
+        return false;
+    e->n_ended++;
+    return true;
+}
+
+bool watch_lists(struct exchange *e, const struct api_task *task)
+{
+    struct task_owner *owner = task_owner(e->server, task->id);
     if (!owner)
         return true;
-    owner->listed = list;
+    owner->listed = e->number;
     switch (owner->state) {
     case TASK_OWNED:
-        return task->state == API_TASK_FINISHED;
+        return task->state == API_TASK_FINISHED && watch_lists_end(e);
     case TASK_ORPHAN:
     case TASK_STOP:
     case TASK_STOPPED:

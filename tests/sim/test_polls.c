@@ -103,12 +103,34 @@ static void no_lists_beside_the_last_clones(void **state)
     scene_free(world);
 }
 
+/* Tens of thousands may have ended when the list is read: so many are taken, and the next list has the rest.
+ */
+static void ends_of_a_list_are_bounded(void **state)
+{
+    struct world *world = scene_quiet(ITEMS);
+    struct em *em = &world->ems[0];
+    (void)state;
+    world->items_at_once = 10;
+    em->settings.in_flight_initial = em->settings.in_flight_max = 50;
+    em->settings.tasks_max = ITEMS;
+    em->settings.poll_interval_ms = em->settings.poll_max_ms; /* all end between two lists */
+    em->clone_min_ms = 30000;
+    em->clone_max_ms = 30001;
+    scene_begin(world);
+    assert_true(scene_run(world));
+    print_message("%u lists for %d ends\n", world->asked[REQUEST_TASKS], ITEMS);
+    assert_in_range(world->asked[REQUEST_TASKS], ITEMS / 80,
+                    ITEMS / 80 + 6); /* some while nothing has ended */
+    scene_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_of_a_minute),
         cmocka_unit_test(tasks_of_a_second),
         cmocka_unit_test(no_lists_beside_the_last_clones),
+        cmocka_unit_test(ends_of_a_list_are_bounded),
     };
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
