@@ -322,13 +322,13 @@ static void watch_single(struct exchange *e)
     s->asked = false;
     server->singles--;
     enum fault_item item = exchange_decision(e)->item;
-    if (item == FAULT_ITEM_ANSWER) {
+    struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
+    if (e->serial != server->session.serial || server->session.state != SESSION_OPEN)
+        return; /* another session's tasks may have the same ids */
+    if (item == FAULT_ITEM_ANSWER)
         task_seen(server, &e->tasks[0]);
-    } else if (item == FAULT_ITEM_DOUBT) {
-        struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
-        if (e->serial == server->session.serial)
-            engine_emit(server->engine, e->run, e->number, &gone);
-    }
+    else if (item == FAULT_ITEM_DOUBT)
+        engine_emit(server->engine, e->run, e->number, &gone);
 }
 
 bool watch_reply(struct exchange *e)

@@ -8,6 +8,7 @@
 /* Permanent refusals are rarer than the rest, or little would be left to try. */
 static const struct spoil spoils[] = {
     {.name = "none"},
+    {.name = "slow-answer", .slow = true}, /* drawn by scripts alone */
     {.name = "unsent", .outcome = HTTP_UNSENT, .weight = 4},
     {.name = "tls", .outcome = HTTP_TLS_REFUSED, .weight = 1},
     {.name = "request-lost", .outcome = HTTP_LOST, .weight = 8, .slow = true},

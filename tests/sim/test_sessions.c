@@ -86,6 +86,33 @@ static void test_session_changed(void **state)
     scene_free(world);
 }
 
+/* An answer about a task that comes when another session has begun, whose tasks have the same ids, says
+ * nothing of these. */
+static void test_answer_of_an_old_session(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(12);
+    struct em *em = &world->ems[0];
+    em->numbers_per_session = true;
+    em->settings.in_flight_initial = em->settings.in_flight_max = 6;
+    em->settings.tasks_max = 2;
+    em->clone_max_ms = 300;
+    em->omit_permille = 1000; /* so that each task is asked for by itself */
+    world->chaos_until_ms = 20000;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_TASK, .spoil = spoil_by_name("slow-answer"), .count = 99};
+    scene_begin(world);
+    for (int i = 0; i < EVER && world->asked[REQUEST_TASK] < 4; i++)
+        scene_step(world);
+    scene_until(world, world->now_ms + 500);
+    em->clone_min_ms = 190000;
+    em->clone_max_ms = 200000;
+    em_lose_session(em);
+    assert_true(scene_run(world)); /* the world fails when another's job is taken for an item's */
+    assert_int_equal(count_state(world, ITEM_SUCCEEDED), 12);
+    scene_free(world);
+}
+
 /* Clones that wait for tasks to end, not for a place among the requests: the list is read for each few of
  * them, and does not grow with the run. */
 static void test_list_stays_short(void **state)
@@ -179,6 +206,7 @@ int main(void)
         cmocka_unit_test(test_session_lost),
         cmocka_unit_test(test_session_lost_with_what_it_accepted),
         cmocka_unit_test(test_session_changed),
+        cmocka_unit_test(test_answer_of_an_old_session),
         cmocka_unit_test(test_list_stays_short),
         cmocka_unit_test(test_session_stays_with_doubt),
         cmocka_unit_test(test_verified_on_the_way),
