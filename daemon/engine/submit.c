@@ -67,7 +67,8 @@ static bool run_submit_one(struct run *run)
         run->slots[slot].item.due_ms = 1; /* no longer in the ready list */
         struct item_event submit = {.kind = ITEM_EVENT_SUBMIT};
         engine_emit(run->engine, run, slot, &submit);
-        run->server->submits++;
+        /* unless it has failed in this very turn */
+        run->server->submits += slot_decided(run->engine, &run->slots[slot])->state == ITEM_SUBMITTING;
         return true;
     }
     return false;

@@ -1,0 +1,71 @@
+/* Who gets a place among the requests in flight: nobody waits for ever, and there are never more than
+ * allowed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "world.h"
+
+static size_t count_final(const struct sim_run *run)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_items; i++)
+        n += run->stored[i] && item_state_final(run->rows[i].state);
+    return n;
+}
+
+static struct sim_run *add_small(struct world *world)
+{
+    struct sim_run *run = scene_add_rival(world, ON_CONFLICT_FAIL);
+    run->n_items = 5;
+    run->names = run->id[25];
+    daemon_add_run(world, run);
+    return run;
+}
+
+/* Clones that come back from doubt while their names are read anew, and that is refused: they have failed,
+ * and take no place of others. */
+static void names_refused_after_doubt(unsigned tries)
+{
+    struct world *world = scene_quiet(12);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 6;
+    em->settings.tasks_max = 20;
+    em->settings.settle_ms = 4 * MINUTE;
+    em->settings.unreachable_ms = 60 * MINUTE;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .count = 12};
+    scene_begin(world);
+    scene_until(world, 2 * MINUTE);
+    assert_int_equal(engine_pause_run(world->engine, world->runs[0].id), 0);
+    scene_until(world, 3 * MINUTE);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_NAMES, .spoil = spoil_by_name("500-before"), .count = tries};
+    world->scripts[1] = (struct sim_script){.kind = REQUEST_NAMES, .spoil = spoil_by_name("403"), .count = 1};
+    assert_int_equal(engine_resume_run(world->engine, world->runs[0].id), 0);
+    scene_until(world, 15 * MINUTE);
+    assert_int_equal(world->scripts[1].answered, 1);
+    add_small(world);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
+static void test_names_refused_after_doubt(void **state)
+{
+    (void)state;
+    for (unsigned tries = 8; tries < 14; tries++)
+        names_refused_after_doubt(tries);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_refused_after_doubt),
+    };
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
