@@ -324,6 +324,8 @@ int exchange_start(struct exchange *e)
     server->in_flight++;
     server->sent += e->kind == EXCHANGE_SUBMIT;
     server->others += e->kind != EXCHANGE_SUBMIT;
+    if (e->kind == EXCHANGE_SUBMIT || e->kind == EXCHANGE_NAMES || e->kind == EXCHANGE_SOURCE)
+        server->named = e->kind != EXCHANGE_SUBMIT;
     server->last_sent_ms = e->started_ms;
     return 0;
 }

@@ -320,6 +320,7 @@ struct server {
     unsigned in_flight; /* exchanges that have been sent */
     unsigned submits;   /* clone requests: decided, being stored, held, sent */
     unsigned sent;      /* of them, those in flight */
+    struct run *last;   /* that was asked last whether it has a clone to send, or NULL */
     struct held {
         struct run *run;
         uint32_t slot;
@@ -328,6 +329,7 @@ struct server {
     unsigned others;   /* exchanges in flight that are none */
     bool hungry;       /* more clone requests would have been sent if there had been room */
     unsigned bindings; /* counts items that got their name */
+    bool named;        /* of clone requests and questions for names the last one was a question */
     unsigned released; /* counts items that hold their name no longer, or in another way */
     struct limit limit;
     uint64_t last_sent_ms;
@@ -504,6 +506,7 @@ void resolve_reply(struct run *run, struct exchange *exchange);
 uint64_t resolve_due(const struct run *run);
 void resolve_done(struct run *run);
 void resolve_refused(struct run *run, const struct exchange *exchange, const char *why);
+unsigned resolve_share(const struct server *server); /* as watch_share */
 struct want *resolve_want(const struct run *run, const struct plan_ref *ref, bool job);
 int resolve_name(struct run *run, const char *name);
 int resolve_add_hit(struct run *run, const struct hit *hit);

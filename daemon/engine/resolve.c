@@ -14,6 +14,8 @@
 #define RESTARTS_MAX 5
 #define SHIFT_MS 10000   /* a list of several pages that took longer is read once more */
 #define HOLDERS_MAX 1024 /* of one name */
+#define SHARE 8          /* this part of the requests in flight, while clones wait for a place */
+#define FEW 2            /* requests in flight */
 
 /* ---- what the plan asks for ---- */
 
@@ -447,11 +449,30 @@ static bool resolve_unread(const struct run *run)
     return false;
 }
 
+static bool resolve_may_ask(const struct run *run)
+{
+    return run->phase <= PHASE_SOURCES && !run->gone && !run->resolve_again && run->hours.state.open &&
+           server_ready(run->server) && !run->engine->stopping && run->state != RUN_PAUSED &&
+           run->engine->now.mono_ms >= run->ask_ms;
+}
+
+/* An eighth for the runs that read names, or a large run's clones would keep them waiting to its end; of one
+ * or two places every other one, or a plan of many sources would do the same to clones. */
+unsigned resolve_share(const struct server *server)
+{
+    unsigned limit = limit_now(&server->limit);
+    if (limit <= FEW && server->named)
+        return 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        if (run->server == server && resolve_may_ask(run) &&
+            (run->phase == PHASE_SOURCES ? resolve_unread(run) : resolve_unasked(run)))
+            return limit / SHARE + 1;
+    return 0;
+}
+
 void resolve_act(struct run *run)
 {
-    if (run->phase > PHASE_SOURCES || run->gone || run->resolve_again || !run->hours.state.open ||
-        !server_ready(run->server) || !server_room(run->server) || run->engine->stopping ||
-        run->state == RUN_PAUSED || run->engine->now.mono_ms < run->ask_ms)
+    if (!resolve_may_ask(run) || !server_room(run->server))
         return;
     if (run->phase != PHASE_SOURCES)
         resolve_ask_pages(run);

@@ -79,26 +79,26 @@ static bool run_submit_one(struct run *run)
 static unsigned submit_room(const struct server *server)
 {
     unsigned limit = limit_now(&server->limit);
-    unsigned share = watch_share(server) + tidy_share(server) + doubt_share(server);
+    unsigned share = watch_share(server) + tidy_share(server) + doubt_share(server) + resolve_share(server);
     unsigned others = server->others > share ? server->others : share;
     return others < limit ? limit - others : 0;
 }
 
-/* Gives slots to the server's runs in turn; false when there was no room for all of them. As many as may be
- * in flight are stored beyond these: a place that comes free does not wait for the disk. A crash leaves them
- * in doubt. */
+/* Gives slots to the server's runs in turn, from one call to the next; false when there was no room for all
+ * of them. As many as may be in flight are stored beyond these: a place that comes free does not wait for the
+ * disk. A crash leaves them in doubt. */
 static bool submit_give(struct server *server)
 {
-    size_t most = submit_room(server) + limit_now(&server->limit);
-    bool any = true;
-    while (any) {
-        any = false;
-        for (struct run *run = server->engine->runs; run; run = run->next) {
-            if (server->submits >= most)
-                return false;
-            if (run->server == server && run_submit_one(run))
-                any = true;
-        }
+    size_t most = submit_room(server) + limit_now(&server->limit), runs = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        runs++;
+    for (size_t without = 0; without < runs; without++) {
+        if (server->submits >= most)
+            return false;
+        struct run *run = server->last && server->last->next ? server->last->next : server->engine->runs;
+        server->last = run;
+        if (run->server == server && run_submit_one(run))
+            without = SIZE_MAX; /* another round */
     }
     return true;
 }
@@ -219,11 +219,12 @@ static bool held_may_go(const struct held *held)
 void submit_flush(struct server *server)
 {
     size_t taken = 0;
+    unsigned room = server->n_held ? submit_room(server) : 0;
     for (; taken < server->n_held; taken++) {
         struct held held = server->held[taken];
         if (!held_may_go(&held))
             submit_take_back(held.run, held.slot);
-        else if (server->sent < submit_room(server))
+        else if (server->sent < room)
             submit_send(held.run, held.slot);
         else
             break;

@@ -27,6 +27,36 @@ static struct sim_run *add_small(struct world *world)
     return run;
 }
 
+/* A run whose clones take all places, one after another, does not keep a small one from reading its names. */
+static void small_beside_large(unsigned in_flight)
+{
+    struct world *world = scene_quiet(1200);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = in_flight;
+    em->settings.tasks_max = 1200;
+    em->clone_max_ms = 300;
+    scene_begin(world);
+    scene_until(world, 10000);
+    size_t before = count_final(&world->runs[0]);
+    struct sim_run *small = add_small(world);
+    for (int i = 0; i < 1000000 && !world->failure[0] && count_final(small) < 5; i++)
+        scene_step(world);
+    assert_string_equal(world->failure, "");
+    print_message("%zu clones of the large run, until 5 of the small one\n",
+                  count_final(&world->runs[0]) - before);
+    assert_true(count_final(&world->runs[0]) - before < 150);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
+static void test_small_beside_large(void **state)
+{
+    (void)state;
+    small_beside_large(1);
+    small_beside_large(2);
+    small_beside_large(8);
+}
+
 /* Clones that come back from doubt while their names are read anew, and that is refused: they have failed,
  * and take no place of others. */
 static void names_refused_after_doubt(unsigned tries)
@@ -64,6 +94,7 @@ static void test_names_refused_after_doubt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_beside_large),
         cmocka_unit_test(test_names_refused_after_doubt),
     };
     log_set_level(LOG_LEVEL_ERROR);
