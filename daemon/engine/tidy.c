@@ -8,14 +8,16 @@
 
 enum { TIDY_STOP, TIDY_FINISHED }; /* what goes first */
 
-#define TASKS_KEPT 500  /* may stay listed, whatever comes */
-#define SESSION_MAX 40  /* times that many, before a session is changed: the list must not become longer */
-#define SESSION_MIN 4   /* times what may stay, where that is given */
-#define AT_LEISURE 8    /* this part of the requests in flight while no clone waits for a place */
-#define DRAIN_TRIPS 3   /* to the server and back, in which no clone is sent: last clones, list, logon */
-#define POLLS_A_TASK 10 /* while one is unfinished (watch.c) */
-#define LISTED_US 10    /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
-#define REQUEST_US 80   /* and a request, at least */
+#define TASKS_KEPT 500    /* may stay listed, whatever comes */
+#define SESSION_MAX 40    /* times that many, before a session is changed: the list must not become longer */
+#define SESSION_MIN 4     /* times what may stay, where that is given */
+#define AT_LEISURE 8      /* this part of the requests in flight while no clone waits for a place */
+#define DRAIN_TRIPS 3     /* to the server and back, in which no clone is sent: last clones, list, logon */
+#define STRAGGLER 4       /* times as long as others take, and */
+#define STRAGGLER_MS 1000 /* so much longer: such a task is not waited for */
+#define POLLS_A_TASK 10   /* while one is unfinished (watch.c) */
+#define LISTED_US 10      /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
+#define REQUEST_US 80     /* and a request, at least */
 
 static size_t tasks_kept(const struct server *server)
 {
@@ -87,11 +89,23 @@ static size_t tidy_ended(const struct server *server)
     return server->tidy.n + server->taking;
 }
 
+/* Does one of its tasks take far longer than others do? All clones would have to wait for its end. */
+static bool tidy_straggles(const struct server *server)
+{
+    uint64_t now = server->engine->now.mono_ms, most_ms = STRAGGLER * server->task_ms + STRAGGLER_MS;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        const struct slots *running = &run->in_state[ITEM_RUNNING]; /* the oldest one first */
+        if (run->server == server && running->n && now - run->slots[running->first].item.since_ms > most_ms)
+            return true;
+    }
+    return false;
+}
+
 /* May the session be changed rather than its tasks be deleted? */
 static bool tidy_may_roll(const struct server *server)
 {
     size_t tasks = session_tasks(server);
-    if (server->in_doubt || tasks > tasks_kept(server) * SESSION_MAX)
+    if (server->in_doubt || tasks > tasks_kept(server) * SESSION_MAX || tidy_straggles(server))
         return false;
     return server->engine->config.tasks_kept || 2 * drain_us(server) / tasks < deletion_us(server);
 }
@@ -106,7 +120,7 @@ static bool tidy_roll_pays(const struct server *server)
 void tidy_decide(struct server *server)
 {
     if (server->rolling)
-        server->rolling = !server->in_doubt;
+        server->rolling = !server->in_doubt && !tidy_straggles(server);
     else
         server->rolling = server->hungry && tidy_ended(server) >= session_tasks(server) &&
                           tidy_may_roll(server) && tidy_roll_pays(server);

@@ -113,6 +113,26 @@ static void test_answer_of_an_old_session(void **state)
     scene_free(world);
 }
 
+/* One task that takes half an hour: the session is not changed meanwhile, and the clones go on. */
+static void test_one_that_takes_long(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(900);
+    struct em *em = &world->ems[0];
+    quick(world, 2);
+    scene_begin(world);
+    while (world->clones < 20)
+        scene_step(world);
+    struct sim_task *task = &em->tasks[em->n_tasks - 1];
+    assert_true(task->job >= 0);
+    task->end_ms = em->jobs[task->job].done_ms = world->now_ms + 25 * MINUTE;
+    scene_until(world, world->now_ms + 4 * MINUTE);
+    assert_int_equal(world->clones, 900);
+    assert_true(scene_run(world));
+    assert_int_equal(world->sends, 900);
+    scene_free(world);
+}
+
 /* Clones that wait for tasks to end, not for a place among the requests: the list is read for each few of
  * them, and does not grow with the run. */
 static void test_list_stays_short(void **state)
@@ -207,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_session_lost_with_what_it_accepted),
         cmocka_unit_test(test_session_changed),
         cmocka_unit_test(test_answer_of_an_old_session),
+        cmocka_unit_test(test_one_that_takes_long),
         cmocka_unit_test(test_list_stays_short),
         cmocka_unit_test(test_session_stays_with_doubt),
         cmocka_unit_test(test_verified_on_the_way),
