@@ -39,8 +39,9 @@ struct slot {
     uint32_t pending; /* 1 + place in the batch that is being made or written; 0: none */
     uint32_t source;  /* index into run->sources, NO_SLOT: not bound */
     uint32_t prev, next;
-    bool asked; /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
-    bool waits; /* QUEUED: in run->waiting */
+    bool asked;     /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    bool waits;     /* QUEUED: in run->waiting */
+    uint32_t round; /* RUNNING: of single looks, in which its task was asked for last */
 };
 
 /* A list of slots of one run, in order of arrival. */
@@ -383,6 +384,7 @@ struct server {
     uint64_t least_ms;     /* and at least */
     unsigned singles, looks;
     /* doubt */
+    uint32_t rounds; /* of single looks at all tasks that need one */
     struct backup_server *backup_servers;
     size_t n_backup_servers;
     struct table backup_server_ids;

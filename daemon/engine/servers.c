@@ -45,6 +45,7 @@ int engine_add_server(struct engine *engine, const struct server_settings *setti
     server->settings = settings;
     server->http = http;
     server->format = format;
+    server->rounds = 1; /* slots are of none */
     limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
     server->next = engine->servers;
     engine->servers = server;

@@ -228,21 +228,26 @@ bool watch_lists(struct exchange *e, const struct api_task *task)
 
 /* ---- answers ---- */
 
-static void ask_single(struct server *server, struct run *run, uint32_t slot, unsigned most)
+/* Each but once in a round, or the first few would be asked for again and again. False when there was no
+ * room for it. */
+static bool ask_single(struct server *server, struct run *run, uint32_t slot, unsigned most)
 {
     struct slot *s = &run->slots[slot];
-    if (s->asked || server->singles >= most || !server_room(server))
-        return;
-    struct exchange *e = exchange_new(server, EXCHANGE_TASK, HTTP_GET);
-    if (!e)
-        return;
+    if (s->asked || s->round == server->rounds)
+        return true;
+    struct exchange *e = NULL;
+    if (server->singles >= most || !server_room(server) ||
+        !(e = exchange_new(server, EXCHANGE_TASK, HTTP_GET)))
+        return false;
     e->run = run;
     e->number = slot;
     buf_printf(&e->path, "/api/tasks/%s", s->item.task_id);
-    if (exchange_start(e) == 0) {
-        s->asked = true;
-        server->singles++;
-    }
+    if (exchange_start(e) < 0)
+        return false;
+    s->asked = true;
+    s->round = server->rounds;
+    server->singles++;
+    return true;
 }
 
 /* A task that was accepted before the list was asked for had its owner when the list arrived. */
@@ -255,17 +260,19 @@ static bool was_listed(struct server *server, const struct exchange *e, const st
 /* Asks for those of the session's running items that the list lacks. */
 static void ask_missing(struct server *server, const struct exchange *e)
 {
+    bool all = true;
     for (struct run *run = server->engine->runs; run; run = run->next) {
         if (run->server != server)
             continue;
         uint32_t at = run->in_state[ITEM_RUNNING].first;
         size_t n = run->in_state[ITEM_RUNNING].n;
-        for (; n > 0 && server->singles < SINGLES_MAX; n--, at = run->slots[at].next) {
+        for (; n > 0 && all; n--, at = run->slots[at].next) {
             const struct item *item = slot_decided(server->engine, &run->slots[at]);
             if (item->state == ITEM_RUNNING && item->since_ms < e->started_ms && !was_listed(server, e, item))
-                ask_single(server, run, at, SINGLES_MAX);
+                all = ask_single(server, run, at, SINGLES_MAX);
         }
     }
+    server->rounds += all;
 }
 
 static void watch_fault(struct server *server, enum fault fault)
@@ -398,7 +405,7 @@ static uint64_t watch_poll_due(const struct server *server)
     return few && due < rest ? rest : due;
 }
 
-/* Asks for all that are not asked for already; false when there was no room for some. */
+/* Asks for all, in one round; false when there was no room for some. */
 static bool watch_poll_singly(struct server *server, unsigned most)
 {
     bool all = true;
@@ -406,12 +413,11 @@ static bool watch_poll_singly(struct server *server, unsigned most)
         uint32_t at = run->in_state[ITEM_RUNNING].first;
         for (size_t n = run->server == server ? run->in_state[ITEM_RUNNING].n : 0; n > 0;
              n--, at = run->slots[at].next) {
-            if (run->slots[at].pending)
-                continue;
-            ask_single(server, run, at, most);
-            all = all && run->slots[at].asked;
+            if (!run->slots[at].pending)
+                all = ask_single(server, run, at, most) && all;
         }
     }
+    server->rounds += all;
     return all;
 }
 

@@ -91,11 +91,33 @@ static void test_names_refused_after_doubt(void **state)
         names_refused_after_doubt(tries);
 }
 
+/* Where tasks are not listed they are asked for in turn: some that take long do not hide the others' ends. */
+static void test_single_looks_take_turns(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(40);
+    struct em *em = &world->ems[0];
+    em->quirk = QUIRK_NO_LIST;
+    em->settings.tasks_max = 20;
+    em->clone_max_ms = 25 * MINUTE;
+    em->clone_min_ms = em->clone_max_ms - 1;
+    scene_begin(world);
+    while (world->clones < 12)
+        scene_step(world);
+    em->clone_min_ms = 0;
+    em->clone_max_ms = 1000;
+    scene_until(world, 3 * MINUTE);
+    assert_int_equal(count_final(&world->runs[0]), 40 - 12);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_beside_large),
         cmocka_unit_test(test_names_refused_after_doubt),
+        cmocka_unit_test(test_single_looks_take_turns),
     };
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
