@@ -331,10 +331,9 @@ uint64_t engine_next_due(const struct engine *engine)
         uint64_t d = server_due(s);
         due = d < due ? d : due;
     }
-    if (engine->writing || engine->failing_ms)
-        return due;
+    bool decides = !engine->writing && !engine->failing_ms;
     for (const struct run *r = engine->runs; r; r = r->next) {
-        uint64_t d = r->command != COMMAND_NONE || r->row_changed ? 0 : run_due(r);
+        uint64_t d = !decides ? hours_due(r) : r->command != COMMAND_NONE || r->row_changed ? 0 : run_due(r);
         due = d < due ? d : due;
     }
     return due;

@@ -41,6 +41,8 @@ bool hours_waits(const struct run *run)
 }
 
 uint64_t hours_due(const struct run *run)
+/* Also while nothing is left in the queue: clones that are stored ahead leave without a turn. */
 {
-    return run->phase <= PHASE_CLONING && run->count[ITEM_QUEUED] ? run->hours.look_ms : INSTANT_NEVER;
+    size_t to_send = run->count[ITEM_QUEUED] + run->count[ITEM_SUBMITTING];
+    return run->phase <= PHASE_CLONING && to_send ? run->hours.look_ms : INSTANT_NEVER;
 }

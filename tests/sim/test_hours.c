@@ -101,6 +101,26 @@ static void doubt_does_not_wait_for_it(void **state)
     scene_free(world);
 }
 
+/* The last clone is stored and waits for the answer to the one before: it does not leave with that answer. */
+static void what_is_stored_waits_too(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(2);
+    int64_t minute = world_instant(world).wall_ms / (int64_t)MINUTE;
+    world->runs[0].window = (struct window){.given = true,
+                                            .from_min = (unsigned)(minute % 1440),
+                                            .to_min = (unsigned)((minute + 1) % 1440),
+                                            .zone = zone_utc};
+    world->peace_ms = 3 * 24 * 60 * MINUTE;
+    world->ems[0].settings.in_flight_initial = world->ems[0].settings.in_flight_max = 1;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("slow-answer"), .count = 1};
+    scene_begin(world);
+    ends_well(world); /* the world fails when a request leaves while it is closed */
+    assert_true(world->now_ms > 23 * 60 * MINUTE);
+    scene_free(world);
+}
+
 static void a_clock_that_is_set_is_noticed_within_a_minute(void **state)
 {
     (void)state;
@@ -133,6 +153,7 @@ int main(void)
         cmocka_unit_test(nothing_is_asked_before_it_opens),
         cmocka_unit_test(names_are_read_anew_when_it_opens_again),
         cmocka_unit_test(doubt_does_not_wait_for_it),
+        cmocka_unit_test(what_is_stored_waits_too),
         cmocka_unit_test(a_clock_that_is_set_is_noticed_within_a_minute),
         cmocka_unit_test(a_cancelled_run_does_not_wait),
     };
