@@ -22,7 +22,8 @@ void hours_look(struct run *run)
     run->hours.state = window_at(&run->plan->window, now.wall_ms);
     if (run->mode == ENGINE_PREVIEW)
         run->hours.state = (struct window_state){.open = true, .until_ms = INT64_MAX}; /* it reads only */
-    if (run->hours.state.open && !was_open && run->hours.been_open && run->phase <= PHASE_CLONING)
+    if (run->hours.state.open && !was_open && run->hours.been_open && run->mode == ENGINE_RUN &&
+        run->phase <= PHASE_CLONING)
         run->resolve_again = true; /* the server may have changed meanwhile (design note 3) */
     run->hours.been_open |= run->hours.state.open;
     run->hours.clock_ms = clock_of(now);
@@ -40,8 +41,8 @@ bool hours_waits(const struct run *run)
            run->count[ITEM_QUEUED] > 0;
 }
 
-uint64_t hours_due(const struct run *run)
 /* Also while nothing is left in the queue: clones that are stored ahead leave without a turn. */
+uint64_t hours_due(const struct run *run)
 {
     size_t to_send = run->count[ITEM_QUEUED] + run->count[ITEM_SUBMITTING];
     return run->phase <= PHASE_CLONING && to_send ? run->hours.look_ms : INSTANT_NEVER;

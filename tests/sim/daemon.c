@@ -98,7 +98,9 @@ void daemon_add_run(struct world *world, struct sim_run *run)
             stored[n++] = run->rows[i];
     struct engine_run_options options = {.id = run->id,
                                          .plan = make_plan(run),
-                                         .mode = run->ended ? ENGINE_ENDED_RUN : ENGINE_RUN,
+                                         .mode = run->looked_at ? ENGINE_LOOK
+                                                 : run->ended   ? ENGINE_ENDED_RUN
+                                                                : ENGINE_RUN,
                                          .state = run->state,
                                          .wish = run->wish,
                                          .resumed = run->added,

@@ -121,6 +121,23 @@ static void what_is_stored_waits_too(void **state)
     scene_free(world);
 }
 
+/* A run that is only looked at asks for no names when its window opens again, and nothing spins. */
+static void one_that_is_looked_at_reads_no_names(void **state)
+{
+    (void)state;
+    struct world *world = windowed(4, -10, 1);
+    while (!world->asked[REQUEST_CLONE])
+        scene_step(world);
+    world->runs[0].looked_at = true;
+    daemon_crash(world);
+    world->ems[0].down_until_ms = 24 * 60 * MINUTE;
+    scene_until(world, 24 * 60 * MINUTE + 5000);
+    uint64_t turns = world->turns;
+    scene_until(world, 24 * 60 * MINUTE + 65000);
+    assert_true(world->turns - turns < 2000);
+    scene_free(world);
+}
+
 static void a_clock_that_is_set_is_noticed_within_a_minute(void **state)
 {
     (void)state;
@@ -154,6 +171,7 @@ int main(void)
         cmocka_unit_test(names_are_read_anew_when_it_opens_again),
         cmocka_unit_test(doubt_does_not_wait_for_it),
         cmocka_unit_test(what_is_stored_waits_too),
+        cmocka_unit_test(one_that_is_looked_at_reads_no_names),
         cmocka_unit_test(a_clock_that_is_set_is_noticed_within_a_minute),
         cmocka_unit_test(a_cancelled_run_does_not_wait),
     };

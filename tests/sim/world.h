@@ -135,6 +135,7 @@ struct sim_run {
     bool added, ended; /* ended: its end is stored */
     enum run_wish wish;
     bool retries;                    /* the operator will retry it once */
+    bool looked_at;                  /* from the next life on nothing of it is sent */
     struct item rows[SIM_ITEMS_MAX]; /* as stored */
     bool stored[SIM_ITEMS_MAX];
     unsigned arrived[SIM_ITEMS_MAX]; /* clone requests that may have reached the server */
