@@ -113,11 +113,17 @@ static void server_note(struct server *server, const struct exchange *e,
     }
 }
 
+/* Nothing is asked of it before. */
+static uint64_t server_gate(const struct server *server)
+{
+    return server->probe_ms > server->busy_until_ms ? server->probe_ms : server->busy_until_ms;
+}
+
 bool server_ready(const struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
     return server->session.state == SESSION_OPEN && !server->engine->closing && !server->unreachable_ms &&
-           now >= server->busy_until_ms && now >= server->probe_ms;
+           now >= server_gate(server);
 }
 
 bool server_room(const struct server *server)
@@ -430,7 +436,7 @@ void server_act(struct server *server)
         server_close(server);
         return;
     }
-    if (server_has_work(server) && now >= server->probe_ms && session_wants_logon(&server->session, now)) {
+    if (server_has_work(server) && now >= server_gate(server) && session_wants_logon(&server->session, now)) {
         server_logon(server);
         return;
     }
@@ -451,8 +457,7 @@ uint64_t server_due(const struct server *server)
 {
     if (server->engine->closing)
         return INSTANT_NEVER;
-    uint64_t gate = server->probe_ms > server->busy_until_ms ? server->probe_ms : server->busy_until_ms;
-    uint64_t due = INSTANT_NEVER;
+    uint64_t gate = server_gate(server), due = INSTANT_NEVER;
     if (server->session.state == SESSION_CLOSED && server_has_work(server))
         due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
     if (server->session.state == SESSION_OPEN && server->unreachable_ms) { /* nothing but probes */

@@ -112,12 +112,28 @@ static void test_single_looks_take_turns(void **state)
     scene_free(world);
 }
 
+/* Nothing is asked for before Retry-After is over, a session neither. */
+static void test_logon_rests(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(4);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_LOGON, .spoil = spoil_by_name("429-wait"), .count = 1};
+    scene_begin(world);
+    while (world->asked[REQUEST_LOGON] < 2)
+        scene_step(world);
+    assert_true(world->now_ms >= world->scripts[0].answered_ms + 7000);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_beside_large),
         cmocka_unit_test(test_names_refused_after_doubt),
         cmocka_unit_test(test_single_looks_take_turns),
+        cmocka_unit_test(test_logon_rests),
     };
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
