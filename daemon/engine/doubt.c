@@ -286,13 +286,15 @@ static void doubt_wish_of(struct run *run, uint32_t slot, struct doubt_wish *wis
         wish->due_ms = min_u64(wish->due_ms, max_u64(base + settle, now + min_u64(settle / 16 + 20, 1000)));
 }
 
-/* Enough has succeeded since the last sweep to look at it (design note 5). A share of what that one had to
+/* Enough has succeeded since the last sweep to look at it (design note 5); what that one did not show, on a
+ * server that drops descriptions for one, will hardly be in the next. A share of what that one had to
  * read too: where new jobs are not among the last ones, reading the whole list again and again would cost
  * more than the clones. */
 static bool doubt_verifies(const struct server *server)
 {
-    size_t unverified = sweep_unverified(server);
-    return unverified >= VERIFY_MIN && unverified >= server->sweep.jobs / 2;
+    size_t unverified = sweep_unverified(server), missed = server->sweep.missed;
+    size_t news = unverified > missed ? unverified - missed : 0;
+    return news >= VERIFY_MIN && news >= server->sweep.jobs / 2;
 }
 
 /* Is this run's closing look due? */

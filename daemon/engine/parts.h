@@ -298,6 +298,7 @@ struct sweep {
     size_t barren;          /* pages in a row that showed none of them */
     size_t seen;            /* jobs */
     size_t jobs;            /* as many the last one had to read */
+    size_t before, missed;  /* clones to verify when it began; of those, how many the last one did not show */
     unsigned failures;      /* sweeps in a row that were answered with what cannot be used */
     uint64_t useless_ms;    /* when the first of them began */
     uint64_t retry_ms;      /* after such a one: none before */

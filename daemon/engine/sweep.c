@@ -24,6 +24,7 @@ void sweep_stop(struct server *server)
                             .known = sweep->known,
                             .page_size = sweep->page_size,
                             .shown = sweep->shown,
+                            .missed = sweep->missed,
                             .asking = sweep->asking,
                             .failures = sweep->failures,
                             .useless_ms = sweep->useless_ms,
@@ -60,7 +61,8 @@ static int sweep_names(struct server *server)
 /* The last page, as far as it can be told: those that were there, and what has surely been made since. */
 static unsigned sweep_last(const struct sweep *sweep)
 {
-    size_t made = sweep->goal > sweep->shown ? sweep->goal - sweep->shown : 0;
+    size_t counted = sweep->shown + sweep->missed;
+    size_t made = sweep->goal > counted ? sweep->goal - counted : 0;
     size_t more = sweep->page_size ? made / sweep->page_size : 0;
     return more < PAGES_MAX ? sweep->known + (unsigned)more : sweep->known;
 }
@@ -80,7 +82,8 @@ size_t sweep_unverified(const struct server *server)
 {
     size_t n = 0;
     for (const struct run *run = server->engine->runs; run; run = run->next)
-        n += run->server == server && run->mode == ENGINE_RUN ? run->unverified : 0;
+        n += run->server == server && run->mode == ENGINE_RUN && run->phase != PHASE_ENDED ? run->unverified
+                                                                                           : 0;
     return n;
 }
 
@@ -93,7 +96,8 @@ void sweep_begin(struct server *server, enum sweep_kind kind)
     sweep->arena = arena_new();
     sweep->active = sweep->arena && sweep_names(server) == 0;
     sweep->proof = kind == SWEEP_PROVE;
-    sweep->goal = kind == SWEEP_VERIFY ? sweep_unverified(server) : 0;
+    sweep->before = sweep_unverified(server);
+    sweep->goal = kind == SWEEP_VERIFY ? sweep->before : 0;
     sweep->seen = sweep->verified = sweep->barren = 0;
     sweep->started_ms = server->engine->now.mono_ms;
     sweep_pass(sweep, 1);
@@ -174,7 +178,8 @@ static void sweep_verify(struct run *run, uint32_t slot, const struct item *item
 {
     const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
     struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
-    if (item->verified || !id || strcmp(id + 1, job->id) != 0 || strcmp(item->name, job->name) != 0)
+    if (item->verified || run->phase == PHASE_ENDED || !id || strcmp(id + 1, job->id) != 0 ||
+        strcmp(item->name, job->name) != 0)
         return;
     run->server->sweep.verified += item->since_ms <= run->server->sweep.started_ms;
     engine_emit(run->engine, run, slot, &verified);
@@ -257,8 +262,10 @@ static void sweep_end(struct server *server)
 {
     for (size_t i = 0; i < server->sweep.n_found; i++)
         sweep_tell(server, &server->sweep.found[i]);
-    server->sweep.failures = 0;
-    server->sweep.retry_ms = 0;
+    struct sweep *sweep = &server->sweep;
+    sweep->failures = 0;
+    sweep->retry_ms = 0;
+    sweep->missed = sweep->before > sweep->verified ? sweep->before - sweep->verified : 0;
     sweep_done(server);
     sweep_stop(server);
 }

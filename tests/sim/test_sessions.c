@@ -215,6 +215,25 @@ static void test_more_to_verify_than_pages(void **state)
     }
 }
 
+/* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
+ */
+static void test_nothing_can_be_verified(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1200);
+    struct em *em = &world->ems[0];
+    em->quirk = QUIRK_NO_DESCRIPTIONS;
+    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+    em->settings.tasks_max = 40;
+    em->page_size = 500;
+    scene_begin(world);
+    assert_true(scene_run(world));
+    scene_until(world, world->now_ms + 10 * MINUTE);
+    assert_int_equal(count_state(world, ITEM_SUCCEEDED), 1200);
+    assert_in_range(world->asked[REQUEST_SWEEP], 12, 24); /* three pages each */
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -232,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_session_stays_with_doubt),
         cmocka_unit_test(test_verified_on_the_way),
         cmocka_unit_test(test_more_to_verify_than_pages),
+        cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
