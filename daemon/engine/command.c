@@ -231,6 +231,7 @@ static void run_drop(struct run *run)
     }
     hold_forget(run);
     watch_disown(run);
+    look_forget(server, run);
     for (struct server *s = run->engine->servers; s; s = s->next)
         if (s->last == run)
             s->last = NULL;

@@ -326,6 +326,7 @@ void doubt_act(struct server *server)
 {
     uint64_t now = server->engine->now.mono_ms;
     struct doubt_wish wish = {.due_ms = INSTANT_NEVER};
+    look_back_act(server);
     if (server->in_doubt && now >= server->doubt_ms) {
         for (struct run *run = server->engine->runs; run; run = run->next) {
             uint32_t at = run->in_state[ITEM_IN_DOUBT].first;
@@ -349,6 +350,8 @@ void doubt_act(struct server *server)
 uint64_t doubt_due(const struct server *server)
 {
     uint64_t due = INSTANT_NEVER;
+    if (look_wants_back(server))
+        return 0;
     if (server->sweep.active || server->sweep.asking) /* an answer comes first */
         return sweep_wants(server) ? 0 : INSTANT_NEVER;
     if (doubt_verifies(server))

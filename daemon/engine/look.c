@@ -80,16 +80,23 @@ void look_reply(struct exchange *e)
         look_at_mark(e);
 }
 
-/* An item has succeeded: the first clone of each kind
- * and session is read back: is its mark kept? */
+/* An item has succeeded: the first clone of each kind and session is read back as soon as there is room: is
+ * its mark kept? */
 void look_success(struct server *server, struct run *run, uint32_t slot)
+{
+    const struct item *item = &run->slots[slot].item;
+    struct held *first = &server->to_read[item->kind];
+    if (!server->read_back[item->kind] && !first->run && !item->recovered && item->job_uid &&
+        strrchr(item->job_uid, ':'))
+        *first = (struct held){run, slot};
+}
+
+static void look_back(struct server *server, struct run *run, uint32_t slot)
 {
     const struct item *item = &run->slots[slot].item;
     const char *id = item->job_uid ? strrchr(item->job_uid, ':') : NULL;
     char mark[ITEM_MARK_MAX];
-    if (server->read_back[item->kind] || item->recovered || !id || !server_ready(server))
-        return;
-    struct exchange *e = exchange_new(server, EXCHANGE_LOOK, HTTP_GET);
+    struct exchange *e = id ? exchange_new(server, EXCHANGE_LOOK, HTTP_GET) : NULL;
     if (!e)
         return;
     item_mark(mark, run->id, slot);
@@ -101,6 +108,32 @@ void look_success(struct server *server, struct run *run, uint32_t slot)
     }
     if (exchange_start(e) == 0)
         server->read_back[item->kind] = true;
+}
+
+bool look_wants_back(const struct server *server)
+{
+    for (int i = 0; i < JOB_KIND_COUNT; i++)
+        if (server->to_read[i].run)
+            return true;
+    return false;
+}
+
+void look_back_act(struct server *server)
+{
+    for (int i = 0; i < JOB_KIND_COUNT && server_room(server); i++) {
+        struct held first = server->to_read[i];
+        server->to_read[i].run = NULL;
+        if (first.run)
+            look_back(server, first.run, first.slot);
+    }
+}
+
+/* The run is about to be freed, or its session is gone (NULL: all are). */
+void look_forget(struct server *server, const struct run *run)
+{
+    for (int i = 0; i < JOB_KIND_COUNT; i++)
+        if (!run || server->to_read[i].run == run)
+            server->to_read[i].run = NULL;
 }
 
 /* ---- by name ---- */

@@ -320,18 +320,18 @@ struct server {
     struct api_reader *readers[READERS_KEPT]; /* of its format, for the next answers */
     unsigned n_readers;
     unsigned in_flight; /* exchanges that have been sent */
+    struct run *last;   /* that was asked last whether it has a clone to send, or NULL */
     unsigned submits;   /* clone requests: decided, being stored, held, sent */
     unsigned sent;      /* of them, those in flight */
-    struct run *last;   /* that was asked last whether it has a clone to send, or NULL */
     struct held {
         struct run *run;
         uint32_t slot;
     } * held; /* stored, to be sent as soon as there is room */
     size_t n_held, size_held;
     unsigned others;   /* exchanges in flight that are none */
+    bool named;        /* of clone requests and questions for names the last one was a question */
     bool hungry;       /* more clone requests would have been sent if there had been room */
     unsigned bindings; /* counts items that got their name */
-    bool named;        /* of clone requests and questions for names the last one was a question */
     unsigned released; /* counts items that hold their name no longer, or in another way */
     struct limit limit;
     uint64_t last_sent_ms;
@@ -384,8 +384,8 @@ struct server {
     uint64_t task_ms;      /* how long tasks take, smoothed; 0: not known */
     uint64_t least_ms;     /* and at least */
     unsigned singles, looks;
-    /* doubt */
     uint32_t rounds; /* of single looks at all tasks that need one */
+    /* doubt */
     struct backup_server *backup_servers;
     size_t n_backup_servers;
     struct table backup_server_ids;
@@ -394,6 +394,7 @@ struct server {
     struct sweep sweep;
     uint64_t doubt_ms; /* when doubt is to be looked at again */
     bool mark_lost[JOB_KIND_COUNT], read_back[JOB_KIND_COUNT];
+    struct held to_read[JOB_KIND_COUNT]; /* clones whose marks are to be read back */
 };
 
 /* ---- the engine ---- */
@@ -505,11 +506,11 @@ uint64_t hours_due(const struct run *run);
 /* resolve.c, bind.c: names to ids */
 int resolve_begin(struct run *run);
 void resolve_act(struct run *run);
+unsigned resolve_share(const struct server *server); /* as watch_share */
 void resolve_reply(struct run *run, struct exchange *exchange);
 uint64_t resolve_due(const struct run *run);
 void resolve_done(struct run *run);
 void resolve_refused(struct run *run, const struct exchange *exchange, const char *why);
-unsigned resolve_share(const struct server *server); /* as watch_share */
 struct want *resolve_want(const struct run *run, const struct plan_ref *ref, bool job);
 int resolve_name(struct run *run, const char *name);
 int resolve_add_hit(struct run *run, const struct hit *hit);
@@ -577,6 +578,9 @@ void look_reply(struct exchange *exchange);
 void look_named(struct exchange *exchange);
 void look_success(struct server *server, struct run *run, uint32_t slot);
 bool look_by_name(struct server *server);
+bool look_wants_back(const struct server *server);
+void look_back_act(struct server *server);
+void look_forget(struct server *server, const struct run *run);
 /* How many clones are to be verified. */
 size_t sweep_unverified(const struct server *server);
 void sweep_schedule(struct server *server);

@@ -187,6 +187,7 @@ void server_open(struct server *server, char *token, char *session_id)
     server->poll_failures = 0;
     for (int i = 0; i < JOB_KIND_COUNT; i++)
         server->read_back[i] = false;
+    look_forget(server, NULL);
     server_tell_session(server);
 }
 
@@ -459,7 +460,7 @@ uint64_t server_due(const struct server *server)
         return INSTANT_NEVER;
     uint64_t gate = server_gate(server), due = INSTANT_NEVER;
     if (server->session.state == SESSION_CLOSED && server_has_work(server))
-        due = server->session.due_ms > server->probe_ms ? server->session.due_ms : server->probe_ms;
+        due = server->session.due_ms > gate ? server->session.due_ms : gate;
     if (server->session.state == SESSION_OPEN && server->unreachable_ms) { /* nothing but probes */
         due = server_probe_due(server);
     } else if (server->session.state == SESSION_OPEN &&

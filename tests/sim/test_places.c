@@ -91,6 +91,22 @@ static void test_names_refused_after_doubt(void **state)
         names_refused_after_doubt(tries);
 }
 
+/* The marks of the first clones are read back when there is a place for it. */
+static void test_no_more_than_allowed(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(40);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 1;
+    em->clone_max_ms = 300;
+    scene_begin(world);
+    while (!world->runs[0].ended && !world->failure[0] && scene_step(world))
+        assert_true(engine_server_status(world->engine, em->name).in_flight <= 1);
+    assert_true(scene_run(world));
+    assert_int_equal(world->asked[REQUEST_JOB], 4 + 4); /* the sources, and one of each kind */
+    scene_free(world);
+}
+
 /* Where tasks are not listed they are asked for in turn: some that take long do not hide the others' ends. */
 static void test_single_looks_take_turns(void **state)
 {
@@ -130,9 +146,8 @@ static void test_logon_rests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_beside_large),
-        cmocka_unit_test(test_names_refused_after_doubt),
-        cmocka_unit_test(test_single_looks_take_turns),
+        cmocka_unit_test(test_small_beside_large),   cmocka_unit_test(test_names_refused_after_doubt),
+        cmocka_unit_test(test_no_more_than_allowed), cmocka_unit_test(test_single_looks_take_turns),
         cmocka_unit_test(test_logon_rests),
     };
     log_set_level(LOG_LEVEL_ERROR);
