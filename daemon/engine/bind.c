@@ -12,7 +12,8 @@
 #define NAME_UNITS_MAX 50
 #define RENAMES_MAX 100
 #define RENAMES_GROW 4
-#define RENAMED_MAX 256 /* bytes: 50 UTF-16 units */
+#define WAITING_PER_MS 100 /* items that are looked at in a tenth of a millisecond */
+#define RENAMED_MAX 256    /* bytes: 50 UTF-16 units */
 
 /* The problem of one item, as it is found. */
 struct problem {
@@ -526,23 +527,53 @@ void bind_items(struct run *run)
         resolve_done(run);
 }
 
-/* Items whose name another run's item held: has it let go? */
+/* When those that wait are looked at next. */
+uint64_t bind_waiting_due(const struct run *run)
+{
+    if (!run->waiting.n || run->phase != PHASE_CLONING)
+        return INSTANT_NEVER;
+    if (run->wait_left)
+        return 0;
+    return run->released != run->server->released ? run->wait_ms : INSTANT_NEVER;
+}
+
+/* All that wait have been looked at: such a look costs about a microsecond for each of them, and a part of it
+ * for each item of other runs. It may take a tenth of the time, or two runs of the same names would cost as
+ * much as the square of their number. */
+static void bind_waiting_rest(struct run *run)
+{
+    size_t cost = run->waiting.n;
+    for (const struct run *other = run->engine->runs; other; other = other->next)
+        cost += other != run && other->server == run->server ? other->n : 0;
+    run->wait_ms = run->engine->now.mono_ms + cost / WAITING_PER_MS;
+}
+
+/* Items whose name another run's item held: has it let go? Some in each turn. */
 void bind_waiting(struct run *run)
 {
-    if (!run->waiting.n || run->phase != PHASE_CLONING || run->released == run->server->released)
+    if (run->engine->now.mono_ms < bind_waiting_due(run))
         return;
     if (hold_collect(run) < 0)
         return; /* out of memory: with the next turn */
-    run->released = run->server->released;
+    if (run->wait_left > run->waiting.n) /* some were cancelled meanwhile */
+        run->wait_left = run->waiting.n;
+    if (!run->wait_left) {
+        run->wait_left = run->waiting.n;
+        run->released = run->server->released;
+    }
     uint32_t next = run->waiting.first;
-    for (size_t n = run->waiting.n; n > 0; n--) {
+    for (unsigned n = 0; n < run->engine->config.items_at_once && run->wait_left; n++, run->wait_left--) {
         uint32_t slot = next;
         next = run->slots[slot].next;
         if (run->slots[slot].pending)
             continue;
         slot_delist(run, slot);
-        bind_item(run, slot);
+        bind_item(run, slot); /* to the end of the list, if it has to wait on */
     }
+    if (run->wait_left > run->waiting.n)
+        run->wait_left = run->waiting.n;
+    if (!run->wait_left)
+        bind_waiting_rest(run);
     if (!run->waiting.n)
         resolve_done(run);
 }

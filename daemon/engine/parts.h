@@ -207,6 +207,8 @@ struct run {
     struct heap due;
     struct slots waiting; /* QUEUED: another run's item holds the name */
     unsigned released;    /* as the server's, when those were looked at last */
+    size_t wait_left;     /* of them, still to be looked at */
+    uint64_t wait_ms;     /* not again before */
     struct source *sources;
     size_t n_sources;
     struct table source_ids; /* to sources */
@@ -519,6 +521,7 @@ bool bind_more_names(struct run *run);
 bool bind_ready(const struct run *run);
 void bind_items(struct run *run);
 void bind_waiting(struct run *run);
+uint64_t bind_waiting_due(const struct run *run);
 
 /* hold.c: names that items of other runs hold (contract 3) */
 enum hold {

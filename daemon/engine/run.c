@@ -303,6 +303,7 @@ static void run_resolve_again(struct run *run)
     resolve_done(run);
     for (uint32_t i = 0; i < run->n; i++) {
         struct slot *s = &run->slots[i];
+    run->wait_left = 0;
         if (s->item.state != ITEM_QUEUED)
             continue;
         slot_delist(run, i);
@@ -349,11 +350,11 @@ uint64_t run_due(const struct run *run)
         return 0;
     if (run->phase == PHASE_ENDED)
         return INSTANT_NEVER;
-    if (run->unsent || (run->waiting.n && run->released != run->server->released) || bind_ready(run) ||
-        (run->resolve_again && run->state == RUN_RUNNING && !run->asking))
+    if (run->unsent || bind_ready(run) || (run->resolve_again && run->state == RUN_RUNNING && !run->asking))
         return 0;
-    uint64_t due = heap_due(&run->due);
+    uint64_t due = heap_due(&run->due), waiting = bind_waiting_due(run);
     uint64_t over = run_over_ms(run), resolve = resolve_due(run), hours = hours_due(run);
+    due = waiting < due ? waiting : due;
     due = over < due ? over : due;
     due = hours < due ? hours : due;
     return resolve < due ? resolve : due;
