@@ -554,7 +554,7 @@ void bind_waiting(struct run *run)
     if (run->engine->now.mono_ms < bind_waiting_due(run))
         return;
     if (hold_collect(run) < 0)
-        return; /* out of memory: with the next turn */
+        return;                          /* out of memory: with the next turn */
     if (run->wait_left > run->waiting.n) /* some were cancelled meanwhile */
         run->wait_left = run->waiting.n;
     if (!run->wait_left) {

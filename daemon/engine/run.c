@@ -104,7 +104,9 @@ static int run_restore(struct run *run, const struct item *stored, struct instan
         return busy ? -ENOMEM : 0;
     run->sources[s->source].busy += busy;
     if (item->state == ITEM_RUNNING) {
-        run->server->backup_servers[run->sources[s->source].server].unfinished++;
+        struct backup_server *bs = &run->server->backup_servers[run->sources[s->source].server];
+        bs->unfinished++;
+        crowd_found(&bs->crowd);
         watch_owner(run->server, item->task_id, run, stored->index);
     }
     return 0;
@@ -301,9 +303,9 @@ static void run_advance(struct run *run)
 static void run_resolve_again(struct run *run)
 {
     resolve_done(run);
+    run->wait_left = 0;
     for (uint32_t i = 0; i < run->n; i++) {
         struct slot *s = &run->slots[i];
-    run->wait_left = 0;
         if (s->item.state != ITEM_QUEUED)
             continue;
         slot_delist(run, i);

@@ -30,7 +30,7 @@ static unsigned source_busy(const struct server *server, const struct source *so
 
 static bool takes_tasks(const struct backup_server *bs)
 {
-    return bs->unfinished < crowd_now(&bs->crowd);
+    return crowd_takes(&bs->crowd, bs->unfinished);
 }
 
 /* Else not one of its sources need be looked at, of which a large plan may have as many as clones. */

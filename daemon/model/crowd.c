@@ -30,6 +30,16 @@ unsigned crowd_now(const struct crowd *crowd)
     return crowd->bound;
 }
 
+bool crowd_takes(const struct crowd *crowd, unsigned unfinished)
+{
+    return unfinished < crowd->bound && (crowd->begun || unfinished < COHORT_MIN);
+}
+
+void crowd_found(struct crowd *crowd)
+{
+    crowd->begun = true;
+}
+
 /* ---- trials ---- */
 
 /* Another bound: what was accepted under the one before says nothing about it. */
@@ -197,6 +207,7 @@ void crowd_accepted(struct crowd *crowd, uint64_t now_ms, unsigned unfinished)
     crowd->accepted_ms = now_ms;
     last->accepted++;
     last->met += unfinished;
+    crowd->begun |= last->accepted >= COHORT_MIN;
 }
 
 static void cohort_judge(struct crowd *crowd, struct crowd_cohort *cohort)

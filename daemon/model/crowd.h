@@ -30,6 +30,7 @@ enum crowd_state { CROWD_OPEN, CROWD_LESS, CROWD_HOLD, CROWD_MORE };
 struct crowd {
     unsigned max, bound;
     enum crowd_state state;
+    bool begun; /* the first cohort has been accepted: until then there are few */
     struct crowd_cohort {
         uint64_t from_ms, took_ms, least_ms; /* sums of durations, and of what they were at least */
         uint64_t met; /* sum of the tasks that were unfinished when each was accepted */
@@ -63,6 +64,13 @@ void crowd_set_max(struct crowd *crowd, unsigned max);
 
 /* The present bound, from 1 to max. */
 unsigned crowd_now(const struct crowd *crowd);
+
+/* May there be one more than these? Of the very first ones only few are: how long tasks take among many says
+ * nothing, when all that may be there are accepted in one moment and none has been seen among few. */
+bool crowd_takes(const struct crowd *crowd, unsigned unfinished);
+
+/* Tasks that an earlier process left are there: the next ones are not among few. */
+void crowd_found(struct crowd *crowd);
 
 /* A task was accepted; `unfinished` there are with it. */
 void crowd_accepted(struct crowd *crowd, uint64_t now_ms, unsigned unfinished);
