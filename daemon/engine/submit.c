@@ -28,16 +28,16 @@ static unsigned source_busy(const struct server *server, const struct source *so
     return busy;
 }
 
-static bool takes_tasks(const struct backup_server *bs)
+static bool takes_tasks(const struct server *server, const struct backup_server *bs)
 {
-    return crowd_takes(&bs->crowd, bs->unfinished);
+    return crowd_takes(&bs->crowd, bs->unfinished, limit_now(&server->limit));
 }
 
 /* Else not one of its sources need be looked at, of which a large plan may have as many as clones. */
 static bool any_takes_tasks(const struct server *server)
 {
     for (size_t i = 0; i < server->n_backup_servers; i++)
-        if (takes_tasks(&server->backup_servers[i]))
+        if (takes_tasks(server, &server->backup_servers[i]))
             return true;
     return false;
 }
@@ -49,7 +49,7 @@ static bool source_may_submit(const struct server *server, const struct source *
     const struct server_settings *settings = server->settings;
     if (settings->in_flight_per_source && source_busy(server, source) >= settings->in_flight_per_source)
         return false;
-    return takes_tasks(&server->backup_servers[source->server]);
+    return takes_tasks(server, &server->backup_servers[source->server]);
 }
 
 /* Gives one slot to the run's next source in turn; false when none may. */

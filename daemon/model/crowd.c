@@ -30,9 +30,10 @@ unsigned crowd_now(const struct crowd *crowd)
     return crowd->bound;
 }
 
-bool crowd_takes(const struct crowd *crowd, unsigned unfinished)
+bool crowd_takes(const struct crowd *crowd, unsigned unfinished, unsigned at_once)
 {
-    return unfinished < crowd->bound && (crowd->begun || unfinished < COHORT_MIN);
+    bool few = crowd->begun || at_once < crowd->bound / 2 || unfinished < COHORT_MIN;
+    return unfinished < crowd->bound && few;
 }
 
 void crowd_found(struct crowd *crowd)

@@ -65,9 +65,10 @@ void crowd_set_max(struct crowd *crowd, unsigned max);
 /* The present bound, from 1 to max. */
 unsigned crowd_now(const struct crowd *crowd);
 
-/* May there be one more than these? Of the very first ones only few are: how long tasks take among many says
- * nothing, when all that may be there are accepted in one moment and none has been seen among few. */
-bool crowd_takes(const struct crowd *crowd, unsigned unfinished);
+/* May there be one more than these? `at_once`: so many clones may be asked for at once. Where half of all
+ * that may be there could be accepted in one moment, only few of the very first ones are: how long tasks take
+ * among many says nothing when none has been seen among few. */
+bool crowd_takes(const struct crowd *crowd, unsigned unfinished, unsigned at_once);
 
 /* Tasks that an earlier process left are there: the next ones are not among few. */
 void crowd_found(struct crowd *crowd);
