@@ -26,7 +26,7 @@ static void look_found(struct run *run, uint32_t slot, const char *job_id)
 static void look_orphan(struct exchange *e)
 {
     struct server *server = e->server;
-    uint32_t place = table_get(&server->tasks, e->task_id);
+    uint32_t place = e->serial == server->session.serial ? table_get(&server->tasks, e->task_id) : TABLE_NONE;
     server->looks--;
     if (place == TABLE_NONE)
         return; /* that session is gone */

@@ -315,7 +315,8 @@ struct server {
     struct form_memory form; /* of immediate copies */
     struct session session;
     char *token, *session_id;
-    struct arena *arena; /* ids and names of the server, session ids, task ids */
+    struct arena *arena;    /* ids and names of its backup servers */
+    struct arena *task_ids; /* of the present session */
     struct exchange *exchanges;
     struct exchange *spare; /* for the next requests */
     unsigned n_spare;

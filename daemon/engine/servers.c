@@ -29,6 +29,7 @@ struct server *server_free(struct server *server)
     free(server->backup_servers);
     table_done(&server->backup_server_ids);
     arena_free(server->arena);
+    arena_free(server->task_ids);
     free(server);
     return NULL;
 }
@@ -37,7 +38,13 @@ int engine_add_server(struct engine *engine, const struct server_settings *setti
                       const struct api_format *format)
 {
     struct server *server = calloc(1, sizeof(*server));
-    if (!server || !(server->arena = arena_new())) {
+    if (!server)
+        return -ENOMEM;
+    server->arena = arena_new();
+    server->task_ids = arena_new();
+    if (!server->arena || !server->task_ids) {
+        arena_free(server->arena);
+        arena_free(server->task_ids);
         free(server);
         return -ENOMEM;
     }

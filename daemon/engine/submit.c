@@ -270,8 +270,8 @@ static struct item_event submit_accepted(struct exchange *e)
         return event; /* the task belongs to a session that is gone */
     submit_form_accepted(e);
     event.kind = ITEM_EVENT_ACCEPTED;
-    event.session_id = arena_intern(server->arena, server->session_id);
-    event.task_id = arena_str(server->arena, e->tasks[0].id);
+    event.session_id = arena_intern(e->run->plan->arena, server->session_id);
+    event.task_id = arena_str(e->run->plan->arena, e->tasks[0].id);
     if (!event.session_id || !event.task_id)
         event.kind = ITEM_EVENT_LOST;
     return event;

@@ -41,7 +41,7 @@ static struct task_owner *task_owner_add(struct server *server, const char *task
         server->size_task_owners = size;
     }
     struct task_owner *owner = &server->task_owners[server->n_task_owners];
-    *owner = (struct task_owner){.id = arena_str(server->arena, task_id), .slot = NO_SLOT};
+    *owner = (struct task_owner){.id = arena_str(server->task_ids, task_id), .slot = NO_SLOT};
     if (!owner->id || table_put(&server->tasks, owner->id, (uint32_t)server->n_task_owners) < 0)
         return NULL;
     server->n_task_owners++;
@@ -106,6 +106,7 @@ void watch_forget(struct server *server)
     table_done(&server->tasks);
     heap_done(&server->tidy);
     server->n_task_owners = 0;
+    arena_reset(server->task_ids);
     server->listed_ms = 0;
     server->orphans = server->n_listed = server->taking = 0;
 }
@@ -172,8 +173,12 @@ static void task_orphan(struct server *server, const struct seen_task *task)
     struct exchange *e = exchange_new(server, EXCHANGE_LOOK, HTTP_GET);
     if (!e)
         return;
+    e->task_id = arena_str(e->arena, owner->id); /* the session may end before it is answered */
+    if (!e->task_id) {
+        exchange_free(e);
+        return;
+    }
     owner->state = TASK_LOOKING;
-    e->task_id = owner->id;
     e->number = NO_SLOT;
     buf_printf(&e->path, "/api/jobs/%s?format=Entity", task->job_id);
     if (exchange_start(e) == 0)

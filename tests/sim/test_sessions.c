@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "engine/parts.h"
 #include "world.h"
 
 #define EVER 100000
@@ -234,6 +235,25 @@ static void test_nothing_can_be_verified(void **state)
     scene_free(world);
 }
 
+/* A daemon lives for years: of tasks nothing is kept beyond their session and their run. */
+static void test_ids_go_with_their_session(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(60);
+    scene_begin(world);
+    while (world->clones < 5)
+        scene_step(world);
+    const struct server *server = world->engine->servers;
+    size_t before = arena_size(server->arena), few = arena_size(server->task_ids);
+    assert_true(scene_run(world));
+    assert_int_equal(arena_size(server->arena), before);
+    engine_remove_run(world->engine, world->runs[0].id);
+    scene_until(world, world->now_ms + 60 * MINUTE);
+    assert_int_equal(server->n_task_owners, 0);
+    assert_true(arena_size(server->task_ids) <= few);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -244,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session_lost),
         cmocka_unit_test(test_session_lost_with_what_it_accepted),
+        cmocka_unit_test(test_ids_go_with_their_session),
         cmocka_unit_test(test_session_changed),
         cmocka_unit_test(test_answer_of_an_old_session),
         cmocka_unit_test(test_one_that_takes_long),
