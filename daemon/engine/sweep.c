@@ -340,10 +340,10 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
     bool fewer = !sweep_count(server, page, paging);
     if (fewer || sweep->pages > PAGES_MAX) {
         sweep->known = 0; /* begun anew from the first page */
-        if (fewer)
-            sweep_stop(server);
+        if (fewer && !sweep->first)
+            sweep_stop(server); /* jobs have been deleted since the look before */
         else
-            sweep_useless(server); /* a list without an end says nothing */
+            sweep_useless(server); /* a list without an end, or that contradicts itself, says nothing */
         return;
     }
     sweep->read++;

@@ -104,7 +104,8 @@ void answer_jobs(const struct em *em, bool entities, const char *name, unsigned 
             answer_job_ref(job, ret);
     }
     buf_add_str(ret, entities ? "</Jobs></Entities>" : "</Refs>");
-    answer_paging(page, em->page_size, n, ret);
+    bool denied = em->last_page_denied && page > 1 && n <= page * em->page_size;
+    answer_paging(page, em->page_size, denied ? (page - 1) * em->page_size : n, ret);
 }
 
 void answer_repositories(const struct em *em, unsigned page, struct buf *ret)

@@ -300,6 +300,22 @@ static void test_jobs_not_listed(void **state)
     }
 }
 
+/* A list that contradicts itself is read again with growing gaps, too. */
+static void test_jobs_contradict(void **state)
+{
+    (void)state;
+    uint64_t ms;
+    struct world *world = doubtful("request-lost");
+    world->ems[0].page_size = 4;
+    scene_begin(world);
+    assert_true(until_doubt(world));
+    world->ems[0].last_page_denied = true;
+    world->ems[0].meddled = 1;
+    ends_as(world, ITEM_UNKNOWN, ITEM_E_UNSETTLED, &ms);
+    assert_in_range(world->asked[REQUEST_SWEEP], 20, 400);
+    scene_free(world);
+}
+
 static void test_task_of_nobody_hangs(void **state)
 {
     (void)state;
@@ -454,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_tasks_not_listed),
         cmocka_unit_test(test_lists_fail),
         cmocka_unit_test(test_jobs_not_listed),
+        cmocka_unit_test(test_jobs_contradict),
         cmocka_unit_test(test_task_of_nobody_hangs),
         cmocka_unit_test(test_slow_task_of_nobody),
         cmocka_unit_test(test_task_outlives_doubt),
