@@ -236,6 +236,7 @@ struct run {
     uint64_t read_ms;    /* when the names began to be read */
     uint64_t list_ms;    /* when this reading of a list began */
     bool twice;          /* this is its second one */
+    bool first_asked;    /* for its first page, which tells how many there are */
     unsigned reading;    /* counts the readings of a list, each from its first page */
     unsigned pages;      /* in all, as the first page tells; 0: not known */
     uint8_t *page_state; /* enum page_state of each, from the first */

@@ -84,6 +84,7 @@ static void resolve_ask_from_start(struct run *run, enum run_phase phase)
 {
     run->phase = phase;
     run->reading++;
+    run->first_asked = false;
     run->list_ms = run->engine->now.mono_ms;
     if (phase == PHASE_JOBS)
         run->read_ms = run->list_ms;
@@ -165,6 +166,8 @@ static int want_match(struct run *run, const struct plan_ref *ref, bool job, con
     if (!all[want->n].id || !all[want->n].name || !all[want->n].server_id || !all[want->n].server_name)
         return -ENOMEM;
     want->n++;
+    if (job && want->n == 1) /* most likely the one: its entity is read beside the other pages */
+        (void)run_source(run, &want->candidates[0]);
     return 0;
 }
 
@@ -215,7 +218,7 @@ static bool resolve_may_have_shifted(const struct run *run)
     return run->pages > 1 && !run->twice && run->engine->now.mono_ms - run->list_ms > SHIFT_MS;
 }
 
-/* Once the jobs are known, the sources are read beside the repositories. */
+/* Once the jobs are known, what is left of the sources is read beside the repositories. */
 static void resolve_next_phase(struct run *run)
 {
     if (run->phase == PHASE_JOBS && hold_collect(run) == 0 && bind_more_names(run)) {
@@ -355,6 +358,8 @@ void resolve_reply(struct run *run, struct exchange *e)
             return; /* asked before the reading was begun anew */
         if (run->page_state)
             run->page_state[e->number - 1] = PAGE_UNASKED;
+        else
+            run->first_asked = false;
     }
     if (e->kind == EXCHANGE_SOURCE && run->sources[e->number].state == SOURCE_READING)
         run->sources[e->number].state = SOURCE_UNREAD;
@@ -399,8 +404,8 @@ static bool resolve_ask_page(struct run *run, unsigned page)
 static void resolve_ask_pages(struct run *run)
 {
     if (!run->page_state) {
-        if (!run->asking)
-            resolve_ask_page(run, 1);
+        if (!run->first_asked)
+            run->first_asked = resolve_ask_page(run, 1);
         return;
     }
     for (unsigned i = 0;
@@ -416,7 +421,7 @@ static void resolve_ask_pages(struct run *run)
 static bool resolve_unasked(const struct run *run)
 {
     if (!run->page_state)
-        return !run->asking;
+        return !run->first_asked;
     for (unsigned i = 0; i < run->pages && run->asking < server_pages(run->server); i++)
         if (run->page_state[i] == PAGE_UNASKED)
             return true;
@@ -465,7 +470,7 @@ unsigned resolve_share(const struct server *server)
         return 0;
     for (const struct run *run = server->engine->runs; run; run = run->next)
         if (run->server == server && resolve_may_ask(run) &&
-            (run->phase == PHASE_SOURCES ? resolve_unread(run) : resolve_unasked(run)))
+            ((run->phase != PHASE_SOURCES && resolve_unasked(run)) || resolve_unread(run)))
             return limit / SHARE + 1;
     return 0;
 }
@@ -476,8 +481,7 @@ void resolve_act(struct run *run)
         return;
     if (run->phase != PHASE_SOURCES)
         resolve_ask_pages(run);
-    if (run->phase >= PHASE_REPOSITORIES)
-        resolve_ask_sources(run);
+    resolve_ask_sources(run);
 }
 
 uint64_t resolve_due(const struct run *run)
@@ -488,7 +492,7 @@ uint64_t resolve_due(const struct run *run)
         run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
     if (!(run->phase != PHASE_SOURCES && resolve_unasked(run)) &&
-        !(run->phase >= PHASE_REPOSITORIES && resolve_unread(run) && !run->asking))
+        !(resolve_unread(run) && !run->asking))
         return INSTANT_NEVER;
     uint64_t due = run->ask_ms;
     if (due < server->probe_ms)

@@ -86,6 +86,21 @@ static void test_slow_list(void **state)
     scene_free(world);
 }
 
+/* Its source is on the first page: the second trip reads it, together with the other pages. */
+static void test_source_beside_the_pages(void **state)
+{
+    (void)state;
+    struct world *world = with_holder();
+    world->ems[0].settings.in_flight_initial = world->ems[0].settings.in_flight_max = 2 * PAGES;
+    scene_begin(world);
+    until_page(world, PAGES);
+    assert_int_equal(world->asked[REQUEST_NAMES], PAGES);
+    assert_int_equal(world->asked[REQUEST_JOB], 1);
+    ends_as_taken(world);
+    assert_int_equal(world->asked[REQUEST_JOB], 1);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -97,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_quick_list),
         cmocka_unit_test(test_page_lost_while_they_shift),
         cmocka_unit_test(test_slow_list),
+        cmocka_unit_test(test_source_beside_the_pages),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
