@@ -152,6 +152,7 @@ int run_load_add(struct run_load *load, struct engine *engine, enum engine_run_m
                                          .plan = TAKE_PTR(load->plan),
                                          .mode = mode,
                                          .resumed = resumed,
+                                         .started_ms = load->run.started_ms,
                                          .state = load->run.state,
                                          .wish = load->run.wish,
                                          .stored = load->items,

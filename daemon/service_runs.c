@@ -251,9 +251,9 @@ static void run_entered(struct service_run *run)
     run->place = PLACE_ENGINE;
     run->again_ms = 0;
     run_fine(run);
-    run->row.totals.items = (int64_t)engine_run_status(service->host.engine, run->row.id).n_items;
-    if (!run->row.started_ms)
-        run->row.started_ms = loop_now().wall_ms;
+    struct run_status status = engine_run_status(service->host.engine, run->row.id);
+    run->row.totals.items = (int64_t)status.n_items;
+    run->row.started_ms = status.started_ms;
     if (!run->look && !run->reopened)
         log_event(LOG_LEVEL_INFO, &fields, "run %s of plan %s %s: %lld clones on server %s", run->row.id,
                   run->row.plan, run->resumed ? "goes on" : "begins", (long long)run->row.totals.items,
@@ -511,6 +511,7 @@ void service_on_run(const char *run_id, void *data)
             run->reopened = false;
         run->row.wish = status.wish;
         run->row.state = status.state;
+        run->row.started_ms = status.started_ms;
         run_say_changed(run, &status);
         service_control_answered(run, 0);
     }

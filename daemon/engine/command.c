@@ -144,7 +144,7 @@ static void command_reopen(struct run *run)
     run->no_more = ITEM_OK;
     run->resumed = true; /* its own marks may be there */
     run->end_stored = run->ending = false;
-    run->started_ms = run->engine->now.mono_ms;
+    run_begin_time(run, 0);
     run->closing_sweeps = 0;
     run->phase = PHASE_CLONING;
     run->resolve_again = true;

@@ -150,6 +150,7 @@ static struct store_change run_row(const struct engine *engine, const struct run
     return (struct store_change){.run_id = run->id,
                                  .run_state = run_state_ended(run->state) && !ends ? RUN_RUNNING : run->state,
                                  .run_wish = run->wish,
+                                 .started_ms = run->started_ms,
                                  .finished_ms = ends ? engine->now.wall_ms : 0,
                                  .count = run->count};
 }
@@ -419,6 +420,8 @@ struct run_status engine_run_status(const struct engine *engine, const char *run
                                  .over = run->phase == PHASE_ENDED,
                                  .ended = run->end_stored,
                                  .busy = run->command != COMMAND_NONE || run->row_changed || run->row_batched,
+                                 .started_ms = run->started_ms,
+                                 .over_ms = run->over_ms,
                                  .n_wait = run->waiting.n,
                                  .opens_ms = hours_waits(run) ? run->hours.state.until_ms : 0,
                                  .window = &run->plan->window,

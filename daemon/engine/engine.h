@@ -89,6 +89,7 @@ struct engine_run_options {
     struct plan *plan; /* taken, also on failure */
     enum engine_run_mode mode;
     bool resumed;              /* it was begun by an earlier process */
+    int64_t started_ms;        /* wall time, as stored: timeouts.run counts from there; 0: from now on */
     enum run_state state;      /* ENGINE_ENDED_RUN: how it ended */
     enum run_wish wish;        /* as stored: a run that was paused or cancelled stays so */
     const struct item *stored; /* its stored items, any order; copied */
@@ -174,6 +175,8 @@ struct run_status {
     bool over;                   /* every item has its outcome: to be reported and ended */
     bool ended;                  /* and its end is stored */
     bool busy;                   /* a command is on its way */
+    int64_t started_ms;          /* wall time: it began, or began anew by a retry */
+    uint64_t over_ms;            /* monotonic: timeouts.run is over then, or INSTANT_NEVER */
     size_t n_wait;               /* items that wait for another run's outcome, since it holds their name */
     int64_t opens_ms;            /* it waits for its window: wall time when that opens; else 0 */
     const struct window *window; /* borrowed for the life of the run */

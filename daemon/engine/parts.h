@@ -199,7 +199,8 @@ struct run {
     } hours;
     bool resumed;
     bool resolve_again; /* names are to be read anew before anything more is sent */
-    uint64_t started_ms;
+    int64_t started_ms; /* wall time: it began, or began anew by a retry; stored */
+    uint64_t over_ms;   /* timeouts.run is over then, or INSTANT_NEVER */
     struct slot *slots;
     size_t n;
     size_t count[ITEM_STATE_COUNT];          /* as decided */
@@ -494,6 +495,8 @@ void command_announce(struct engine *engine);
 /* Has the item succeeded, and not been seen in the job list? */
 bool run_unverified(const struct item *item);
 void run_decide(struct run *run);
+/* Its time begins now, or went on from that moment, wall time, which is stored (0: none is). */
+void run_begin_time(struct run *run, int64_t started_ms);
 void run_end_early(struct run *run, enum item_error why);
 bool run_under_way(const struct run *run);
 uint64_t run_due(const struct run *run);

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "engine/parts.h"
 
+#define SPENT_MAX_MS ((int64_t)10 * 365 * 24 * 3600 * 1000) /* more is a clock that was never set */
+
 struct run *run_free(struct run *run)
 {
     if (!run)
@@ -46,6 +48,31 @@ uint32_t run_source(struct run *run, const struct candidate *job)
         table_put(&run->source_ids, source->id, (uint32_t)run->n_sources) < 0)
         return NO_SLOT;
     return (uint32_t)run->n_sources++;
+}
+
+/* ---- its time ---- */
+
+/* A clock that was set meanwhile tells nothing about what was spent: then nothing was, and the time begins.
+ */
+void run_begin_time(struct run *run, int64_t started_ms)
+{
+    struct instant now = run->engine->now;
+    uint64_t timeout = run->plan->run_timeout_ms;
+    bool tells = started_ms > 0 && started_ms <= now.wall_ms && now.wall_ms - started_ms <= SPENT_MAX_MS;
+    run->started_ms = tells ? started_ms : now.wall_ms;
+    uint64_t spent = (uint64_t)(now.wall_ms - run->started_ms);
+    run->over_ms = !timeout ? INSTANT_NEVER : now.mono_ms + (timeout > spent ? timeout - spent : 0);
+}
+
+static bool run_kept_open(const struct run *run)
+{
+    return run->engine->config.open_in_outage && run->server->unreachable_ms;
+}
+
+/* When timeouts.run is over, if that is still to be told. */
+static uint64_t run_over_ms(const struct run *run)
+{
+    return run->no_more == ITEM_E_RUN_TIMEOUT || run_kept_open(run) ? INSTANT_NEVER : run->over_ms;
 }
 
 /* ---- adding ---- */
@@ -174,13 +201,13 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     run->server = engine_find_server(engine, plan->server);
     run->mode = options->mode;
     run->resumed = options->resumed;
-    run->started_ms = now.mono_ms;
     run->taken_folders.folders = true;
     run->renames = RENAMES_FIRST;
     run->policy = (struct retry_policy){plan->attempts, plan->retry_initial_ms, plan->retry_max_ms};
     strncpy(run->id, options->id, sizeof(run->id) - 1);
     run->slots = calloc(run->n ? run->n : 1, sizeof(*run->slots));
     engine->now = now;
+    run_begin_time(run, options->started_ms);
     int r = !run->server ? -ENOENT : !run->slots ? -ENOMEM : run_fill(run, options, now);
     if (r == 0 && (run->mode == ENGINE_RUN || run->mode == ENGINE_PREVIEW))
         r = resolve_begin(run);
@@ -233,12 +260,14 @@ static const char *no_more_text(enum item_error why)
 }
 
 /* Nothing more is sent: what has not left is cancelled, or failed when the time is over; some in each turn,
- * so that 200,000 of them hold up neither the loop nor what other runs have to store. */
+ * so that 200,000 of them hold up neither the loop nor what other runs have to store. What was cancelled
+ * before the time was over stays so, also when a restart in between left some of it. */
 void run_end_early(struct run *run, enum item_error why)
 {
-    struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = why};
+    enum item_error said = run->wish >= RUN_WISH_CANCEL ? ITEM_E_CANCELLED : why;
+    struct item_event cancel = {.kind = ITEM_EVENT_CANCEL, .error = said};
     run->no_more = why;
-    cancel.message = arena_intern(run->plan->arena, no_more_text(why));
+    cancel.message = arena_intern(run->plan->arena, no_more_text(said));
     unsigned left = run->engine->config.items_at_once;
     for (size_t looked = 0; looked < run->n && left && run->count[ITEM_QUEUED]; looked++) {
         run->given_up = run->given_up < run->n ? run->given_up : 0;
@@ -248,15 +277,6 @@ void run_end_early(struct run *run, enum item_error why)
         engine_emit(run->engine, run, slot, &cancel);
         left--;
     }
-}
-
-/* When timeouts.run is over, if that is still to be told. */
-static uint64_t run_over_ms(const struct run *run)
-{
-    bool kept_open = run->engine->config.open_in_outage && run->server->unreachable_ms;
-    return run->plan->run_timeout_ms && run->no_more != ITEM_E_RUN_TIMEOUT && !kept_open
-               ? run->started_ms + run->plan->run_timeout_ms
-               : INSTANT_NEVER;
 }
 
 static void run_check_limits(struct run *run)

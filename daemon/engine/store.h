@@ -27,6 +27,7 @@ struct store_change {
     /* when item is NULL */
     enum run_state run_state;
     enum run_wish run_wish;
+    int64_t started_ms;  /* wall time from which timeouts.run counts; 0: as it is stored */
     int64_t finished_ms; /* wall time; 0: not ended */
     const size_t *count; /* items by state (ITEM_STATE_COUNT numbers) */
 };

@@ -55,7 +55,7 @@ extern const char store_run_sql[], store_totals_sql[], store_due_state_sql[], st
 int store_write_item(struct store_sqlite *store, const struct store_change *change, int64_t wall_ms);
 int store_insert_run(struct store_sqlite *store, const struct store_run *run);
 int store_write_run(struct store_sqlite *store, const char *run_id, enum run_state state, enum run_wish wish,
-                    int64_t finished_ms);
+                    int64_t started_ms, int64_t finished_ms);
 
 /* One due time of a schedule: -EEXIST when it has been seen. `run_id` NULL: it was left out. */
 int store_insert_due(struct store_sqlite *store, const char *plan, int64_t due_ms, const char *run_id);

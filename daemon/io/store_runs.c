@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "io/loop.h"
 #include "io/store_internal.h"
 #include "io/store_rows.h"
 #include "io/store_sqlite.h"
@@ -127,10 +126,9 @@ int store_update_filed(struct store_sqlite *store, const char *run_id, const cha
     return r == 0 && sqlite3_changes(store->db) == 0 ? -ENOENT : r;
 }
 
-/* The first RUNNING is the start. */
 const char store_run_sql[] =
     "UPDATE runs SET state = ?2, wish = ?3, finished_ms = ?4,"
-    " started_ms = CASE WHEN started_ms = 0 AND ?2 = 1 THEN ?5 ELSE started_ms END,"
+    " started_ms = CASE WHEN ?5 = 0 THEN started_ms ELSE ?5 END,"
     " succeeded = 0, skipped = 0, failed = 0, cancelled = 0, unknown = 0 WHERE id = ?1";
 
 /* Plans of older programs were stored without their number of items. */
@@ -157,11 +155,10 @@ static int write_end(struct store_sqlite *store, const char *run_id, enum run_st
 }
 
 int store_write_run(struct store_sqlite *store, const char *run_id, enum run_state state, enum run_wish wish,
-                    int64_t finished_ms)
+                    int64_t started_ms, int64_t finished_ms)
 {
     sqlite3_stmt *stmt = store->put_run;
-    const sqlite3_int64 numbers[] = {(sqlite3_int64)state, (sqlite3_int64)wish, finished_ms,
-                                     loop_now().wall_ms};
+    const sqlite3_int64 numbers[] = {(sqlite3_int64)state, (sqlite3_int64)wish, finished_ms, started_ms};
     int r = store_bind_text(stmt, 1, run_id);
     for (size_t i = 0; i < ARRAY_SIZE(numbers) && r == 0; i++)
         r = store_errno(store->db, sqlite3_bind_int64(stmt, 2 + (int)i, numbers[i]));
@@ -177,6 +174,6 @@ int store_sqlite_end_run(struct store_sqlite *store, const char *run_id, enum ru
 {
     int r = store_begin(store);
     if (r == 0)
-        r = store_write_run(store, run_id, state, RUN_WISH_NONE, finished_ms);
+        r = store_write_run(store, run_id, state, RUN_WISH_NONE, 0, finished_ms);
     return store_end(store, r);
 }

@@ -44,7 +44,7 @@ static int write_batch(struct store_sqlite *store, void *data)
         const struct store_change *change = &store->changes[i];
         r = change->item != NULL ? store_write_item(store, change, now)
                                  : store_write_run(store, change->run_id, change->run_state, change->run_wish,
-                                                   change->finished_ms);
+                                                   change->started_ms, change->finished_ms);
     }
     return r;
 }

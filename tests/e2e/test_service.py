@@ -238,6 +238,33 @@ class Commands(ServiceCase):
         daemon.wait_ended(good)
         self.assertEqual(daemon.call("POST", f"/v1/runs/{good}/retry")[0], 409)
 
+    def test_time_of_a_run_goes_on_while_the_daemon_is_away(self):
+        """Paused, too. A retry begins it anew, for restarts as well."""
+        bench = self.service()
+        bench.settings(tasks={"max": 1})
+        bench.sim.behave(task_ms=1000, collect_lag_ms=10)
+        daemon = bench.up()
+        clones, names = backups(3)
+        run = daemon.submit(clones, timeouts={"run": "8s"})
+        bench.wait_for(lambda: daemon.show(run)["totals"]["running"])
+        daemon.good("POST", f"/v1/runs/{run}/pause")
+        started = daemon.show(run)["started"]
+        daemon.kill()
+        time.sleep(8)
+        daemon = bench.up()
+        result = daemon.wait_ended(run, timeout=10)
+        self.assertEqual(daemon.show(run)["started"], started)
+        self.assertEqual([(item["error"] or {}).get("code") for item in result["items"]], [None, "run_timeout", "run_timeout"])
+        daemon.good("POST", f"/v1/runs/{run}/retry")
+        again = daemon.show(run)["started"]
+        self.assertGreater(again, started)
+        bench.wait_for(lambda: daemon.show(run)["totals"]["running"])
+        daemon.kill()
+        daemon = bench.up()
+        self.assert_result(daemon.wait_ended(run), 3, succeeded=3)
+        self.assertEqual(daemon.show(run)["started"], again)
+        self.assert_each_once(bench, names)
+
     def test_part_of_an_id(self):
         bench = self.service()
         daemon = bench.up()

@@ -5,6 +5,8 @@
 
 #include "world.h"
 
+#define TURN_MS 100 /* what was decided before may leave until then */
+
 /* The run and index of a mark; the text is a description or a body that holds one. */
 struct sim_run *check_mark(struct world *world, const char *text, uint32_t *ret_index)
 {
@@ -47,6 +49,23 @@ static void check_limits(struct em *em, const struct sim_run *run, uint32_t inde
         world_fail(world, "run %c: %u clone requests in flight", run->id[25], run->clones_in_flight);
 }
 
+/* Its time counts from its start whatever happens to the daemon, and begins anew with a retry alone. */
+void check_started(struct world *world, const struct sim_run *run, int64_t started_ms)
+{
+    bool anew = !run->started_ms || run->ended;
+    if (!started_ms || (!anew && !world->skew_ms && started_ms != run->started_ms))
+        world_fail(world, "run %c: its start is moved by %lld ms", run->id[25],
+                   (long long)(started_ms - run->started_ms));
+}
+
+static void check_time_left(struct world *world, const struct sim_run *run, uint32_t index)
+{
+    int64_t spent = world_instant(world).wall_ms - run->started_ms;
+    if (run->run_timeout_ms && !world->skew_ms && spent > (int64_t)run->run_timeout_ms + TURN_MS)
+        world_fail(world, "run %c item %u: its request leaves though the run's time is over", run->id[25],
+                   index);
+}
+
 void check_sends_clone(struct em *em, const char *body)
 {
     struct world *world = em->world;
@@ -65,6 +84,7 @@ void check_sends_clone(struct em *em, const char *body)
     if (!window_at(&run->window, world_instant(world).wall_ms).open)
         world_fail(world, "run %c item %u: its request leaves though the window is closed", run->id[25],
                    index);
+    check_time_left(world, run, index);
     check_limits(em, run, index);
 }
 

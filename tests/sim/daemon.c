@@ -104,6 +104,7 @@ void daemon_add_run(struct world *world, struct sim_run *run)
                                          .state = run->state,
                                          .wish = run->wish,
                                          .resumed = run->added,
+                                         .started_ms = run->started_ms,
                                          .stored = stored,
                                          .n_stored = n,
                                          .held = held,

@@ -55,6 +55,8 @@ static void run_put(struct world *world, struct sim_run *run, const struct store
     if (run->state != change->run_state || run->wish != change->run_wish)
         world_say(world, "run %c is stored as %s, wish %d", run->id[25], run_state_name(change->run_state),
                   (int)change->run_wish);
+    check_started(world, run, change->started_ms);
+    run->started_ms = change->started_ms;
     run->state = change->run_state;
     run->wish = change->run_wish;
     run->ended = change->finished_ms != 0;

@@ -133,7 +133,8 @@ struct sim_run {
     unsigned stop_failures;
     struct window window;
     uint64_t added_ms;
-    bool added, ended; /* ended: its end is stored */
+    bool added, ended;  /* ended: its end is stored */
+    int64_t started_ms; /* as stored */
     enum run_wish wish;
     bool retries;                    /* the operator will retry it once */
     bool looked_at;                  /* from the next life on nothing of it is sent */
@@ -302,6 +303,8 @@ void operator_plan(struct world *world, struct sim_run *run);
 /* check.c */
 struct sim_run *check_mark(struct world *world, const char *description, uint32_t *ret_index);
 void check_sends_clone(struct em *em, const char *description);
+/* Before a run is stored with that start. */
+void check_started(struct world *world, const struct sim_run *run, int64_t started_ms);
 void check_row(struct sim_run *run, const struct item *from, const struct item *to, struct world *world);
 /* The daemon gives the session back: no task of it may be unfinished as far as it knows. */
 void check_logs_off(struct em *em);

@@ -263,6 +263,46 @@ static void an_unknown_item_is_looked_for_before_it_is_sent(void **state)
     assert_true(tiny_item(tiny, A, 0)->recovered);
 }
 
+/* ---- its time ---- */
+
+static void add_with_time(struct tiny *tiny, int64_t started_ms)
+{
+    struct plan *plan = tiny_plan(four, 4, ON_CONFLICT_FAIL);
+    plan->run_timeout_ms = 60000;
+    tiny_add_run(tiny, A, plan, (struct engine_run_options){.resumed = true, .started_ms = started_ms});
+}
+
+/* What an earlier process has spent counts, unless a clock that was set makes nonsense of it. */
+static void the_time_goes_on_from_the_start(void **state)
+{
+    struct tiny *tiny = *state;
+    int64_t now = tiny_now(tiny).wall_ms, years = (int64_t)365 * 24 * 3600 * 1000;
+    const struct {
+        int64_t started_ms;
+        uint64_t left_ms;
+    } cases[] = {{0, 60000},         {now, 60000},       {now - 59999, 1},          {now - 60000, 0},
+                 {now - years, 0},   {now + 1, 60000},   {now + years, 60000},      {-now, 60000},
+                 {INT64_MIN, 60000}, {INT64_MAX, 60000}, {now - 11 * years, 60000}, {1, 60000}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        tiny_restart(tiny);
+        add_with_time(tiny, cases[i].started_ms);
+        struct run_status status = engine_run_status(tiny->engine, A);
+        bool counts = cases[i].left_ms < 60000;
+        assert_int_equal(status.over_ms, tiny_now(tiny).mono_ms + cases[i].left_ms);
+        assert_int_equal(status.started_ms, counts ? cases[i].started_ms : now);
+    }
+}
+
+static void a_time_that_is_over_ends_the_run_unasked(void **state)
+{
+    struct tiny *tiny = *state;
+    tiny->deaf = true;
+    add_with_time(tiny, tiny_now(tiny).wall_ms - 60000);
+    assert_true(tiny_until_over(tiny, A));
+    assert_int_equal(tiny_item(tiny, A, 3)->error, ITEM_E_RUN_TIMEOUT);
+    assert_int_equal(tiny->clones, 0);
+}
+
 /* ---- preview ---- */
 
 static void a_preview_reads_only(void **state)
@@ -404,6 +444,8 @@ int main(void)
         test(a_retry_repeats_what_failed_only),
         test(an_ended_run_can_be_loaded_and_retried),
         test(an_unknown_item_is_looked_for_before_it_is_sent),
+        test(the_time_goes_on_from_the_start),
+        test(a_time_that_is_over_ends_the_run_unasked),
         test(a_preview_reads_only),
         test(tasks_live_on_with_their_session),
         test(a_dead_session_leaves_doubt),
