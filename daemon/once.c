@@ -44,7 +44,6 @@ struct once {
     bool resumed;
     unsigned interrupts;
     uint64_t drain_ms; /* the drain ends then */
-    uint64_t over_ms;  /* timeouts.run is over then, or INSTANT_NEVER */
     int exit_code;
 };
 
@@ -186,17 +185,20 @@ static void once_give_up(struct once *once, const char *what, const char *why, c
 }
 
 /* Nothing could be asked, or stored, since then: is it time to give up, and to leave the run open? Trouble
- * that begins when timeouts.run is over has its own time: what still runs is awaited. */
-static bool once_is_long(const struct once *once, uint64_t since_ms, uint64_t now_ms, bool idle)
+ * that begins when timeouts.run is over has its own time: what still runs is awaited, and a run that was left
+ * open so is to get its end from the server. */
+static bool once_is_long(const struct once *once, uint64_t over_ms, uint64_t since_ms, uint64_t now_ms,
+                         bool idle)
 {
-    return (since_ms <= once->over_ms && now_ms >= once->over_ms) ||
+    return (since_ms < over_ms && now_ms >= over_ms) ||
            (!idle && now_ms - since_ms >= once->server->unreachable_ms);
 }
 
 static void once_check_server(struct once *once, const struct run_status *status, uint64_t now_ms)
 {
     struct server_status s = engine_server_status(once->host.engine, once->server->name);
-    bool over = s.since_ms && once_is_long(once, s.since_ms, now_ms, status->opens_ms != 0);
+    bool past = now_ms >= status->over_ms, idle = status->opens_ms != 0 && !past;
+    bool over = s.since_ms && once_is_long(once, status->over_ms, s.since_ms, now_ms, idle);
     if (s.trouble == SERVER_TLS)
         once_give_up(once, "its TLS is not accepted", s.message,
                      "check tls.ca_file, tls.pin and the name in url; no credentials were sent");
@@ -207,14 +209,16 @@ static void once_check_server(struct once *once, const struct run_status *status
         once_give_up(once, "this is not the API", s.message, "check url and port");
     else if (over)
         once_give_up(once, "it cannot be reached", s.message,
-                     "the run stays open: the same command goes on with it");
+                     past ? "the time of the run (timeouts.run) is over: the same command ends it when the "
+                            "server answers"
+                          : "the run stays open: the same command goes on with it");
 }
 
-static void once_check_store(struct once *once, uint64_t now_ms)
+static void once_check_store(struct once *once, const struct run_status *status, uint64_t now_ms)
 {
     int error;
     uint64_t since = engine_store_failing(once->host.engine, &error);
-    if (!since || !once_is_long(once, since, now_ms, false))
+    if (!since || !once_is_long(once, status->over_ms, since, now_ms, false))
         return;
     log_error("the state in %s cannot be written: %s; make room, then the same command goes on with the run",
               host_state_directory(once->settings, once->options->state_directory), strerror(-error));
@@ -239,7 +243,7 @@ static uint64_t on_turn(struct instant now, void *data)
         progress_show(&once->progress, &status, server.trouble == SERVER_UNREACHABLE ? server.message : "",
                       now.mono_ms);
         once_check_server(once, &status, now.mono_ms);
-        once_check_store(once, now.mono_ms);
+        once_check_store(once, &status, now.mono_ms);
         once_check_drain(once, &status, now.mono_ms);
     }
     return TURN_MS;
@@ -349,7 +353,6 @@ static int once_load(struct once *once, struct plan *plan, struct run_load *load
 static int once_start(struct once *once, struct plan *plan)
 {
     struct run_load load;
-    once->over_ms = plan->run_timeout_ms ? loop_now().mono_ms + plan->run_timeout_ms : INSTANT_NEVER;
     int r = once_load(once, plan, &load);
     if (r == 0)
         r = host_add_server(&once->host, once->connected);
@@ -360,6 +363,9 @@ static int once_start(struct once *once, struct plan *plan)
     run_load_done(&load);
     if (r < 0)
         fprintf(stderr, "the run cannot be started: %s\n", strerror(-r));
+    else if (once->resumed &&
+             engine_run_status(once->host.engine, once->run.id).over_ms <= loop_now().mono_ms)
+        log_warning("the time of the run (timeouts.run) is over: nothing more is started");
     return r < 0 ? EXIT_UNREACHABLE : 0;
 }
 

@@ -29,8 +29,8 @@ struct engine_config {
     /* How many finished tasks may stay in a session's list while clones wait to be sent (tidy.c); after four
      * times as many the session is changed. 0: 500, and as costs tell. */
     unsigned tasks_kept;
-    /* timeouts.run gives nothing up while the server cannot be reached: the caller does, and leaves the run
-     * open. */
+    /* timeouts.run gives nothing up while the server cannot be reached, nor before it has been asked: the
+     * caller does, and leaves the run open. */
     bool open_in_outage;
     /* Called when something waits for a turn (an answer, a commit): call
      * engine_advance soon, not from inside the callback. */

@@ -64,9 +64,12 @@ void run_begin_time(struct run *run, int64_t started_ms)
     run->over_ms = !timeout ? INSTANT_NEVER : now.mono_ms + (timeout > spent ? timeout - spent : 0);
 }
 
+/* Who keeps a run open in an outage wants its end from a server that has been asked. */
 static bool run_kept_open(const struct run *run)
 {
-    return run->engine->config.open_in_outage && run->server->unreachable_ms;
+    const struct server *server = run->server;
+    bool unasked = server->session.state != SESSION_OPEN && run_under_way(run);
+    return run->engine->config.open_in_outage && (server->unreachable_ms || unasked);
 }
 
 /* When timeouts.run is over, if that is still to be told. */

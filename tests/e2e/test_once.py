@@ -3,6 +3,7 @@ import json
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import (FAILURES, OK, PASSWORD, UNREACHABLE, USAGE, BenchCase, Sim, backups)
@@ -270,6 +271,41 @@ class Refusals(BenchCase):
         self.assert_code(run, UNREACHABLE)
         self.assertEqual(run.result["state"], "paused")
         self.assertEqual([item["state"] for item in run.result["items"]], ["pending"] * 2)
+        self.assertIn("the same command ends it when the server answers", run.err)
+        with socket.create_server(("127.0.0.1", 0)) as refusing:
+            closed = refusing.getsockname()[1]
+        bench.settings(url=f"https://127.0.0.1:{closed}", timeouts={"connect": "1s", "unreachable": "2s"})
+        away = bench.once()  # it asks for as long as ever, and gives nothing up without an answer
+        self.assert_code(away, UNREACHABLE)
+        self.assertGreaterEqual(away.seconds, 2)
+        self.assertEqual([item["state"] for item in away.result["items"]], ["pending"] * 2)
+        bench.settings()
+        ended = bench.once()
+        self.assert_code(ended, FAILURES)
+        self.assertIn("the time of the run (timeouts.run) is over", ended.err)
+        self.assertEqual(ended.result["run"], run.result["run"])
+        self.assertEqual([item["error"]["code"] for item in ended.result["items"]], ["run_timeout"] * 2)
+        self.assert_each_once(bench, [])
+        again = bench.once()  # the run has its end, so this is a new one
+        self.assertNotEqual(again.result["run"], run.result["run"])
+
+    def test_time_that_was_over_when_it_goes_on(self):
+        """What was under way is looked for, nothing else is sent."""
+        bench = self.bench()
+        bench.settings(tasks={"max": 2})
+        bench.sim.behave(task_ms=2000, collect_lag_ms=10)
+        bench.plan(backups(6)[0], timeouts={"run": "3s"})
+        child = bench.start()
+        bench.wait_for(lambda: bench.sim.truth()["requests"]["clone"])
+        child.kill()
+        child.wait()
+        sent = bench.sim.truth()["requests"]["clone"]
+        time.sleep(4)
+        run = bench.once()
+        self.assert_code(run, FAILURES)
+        self.assertEqual(bench.sim.truth()["requests"]["clone"], sent)
+        states = [(item["state"], (item["error"] or {}).get("code")) for item in run.result["items"]]
+        self.assertEqual(states, [("succeeded", None)] * sent + [("failed", "run_timeout")] * (6 - sent))
 
     def test_disk_that_stays_full(self):
         bench = self.bench()

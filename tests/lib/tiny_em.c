@@ -347,6 +347,7 @@ static void start_engine(struct tiny *tiny)
 {
     struct engine_config config = {.store = &tiny->store,
                                    .seed = 1,
+                                   .open_in_outage = tiny->open_in_outage,
                                    .on_wake = on_wake,
                                    .on_transition = on_transition,
                                    .on_run = on_run,

@@ -65,6 +65,7 @@ struct tiny {
     bool hold_clones;      /* clone requests are not answered for now */
     bool deaf;             /* no request is answered for now */
     bool fail_tasks;
+    bool open_in_outage; /* the engine's, from the next restart on */
     /* the store */
     struct store store;
     struct arena *arena;

@@ -303,6 +303,40 @@ static void a_time_that_is_over_ends_the_run_unasked(void **state)
     assert_int_equal(tiny->clones, 0);
 }
 
+/* Who keeps it open in an outage hears first whether there is one. */
+static void or_only_once_the_server_answers(void **state)
+{
+    struct tiny *tiny = *state;
+    tiny->open_in_outage = tiny->deaf = true;
+    tiny_restart(tiny);
+    add_with_time(tiny, tiny_now(tiny).wall_ms - 60000);
+    tiny_turn(tiny, 3600000);
+    assert_int_equal(tiny_state(tiny, A, 3), ITEM_QUEUED);
+    tiny->deaf = false;
+    tiny_restart(tiny);
+    add_with_time(tiny, tiny_now(tiny).wall_ms - 60000);
+    assert_true(tiny_until_over(tiny, A));
+    assert_int_equal(tiny_item(tiny, A, 3)->error, ITEM_E_RUN_TIMEOUT);
+    assert_int_equal(tiny->clones, 0);
+}
+
+/* A closed window leaves nothing to ask. */
+static void a_closed_window_keeps_nothing_open(void **state)
+{
+    struct tiny *tiny = *state;
+    struct plan *plan = tiny_plan(four, 4, ON_CONFLICT_FAIL);
+    unsigned minute = (unsigned)(tiny_now(tiny).wall_ms / 60000 % 1440);
+    plan->window = (struct window){
+        .given = true, .from_min = (minute + 60) % 1440, .to_min = (minute + 120) % 1440, .zone = zone_utc};
+    plan->run_timeout_ms = 60000;
+    tiny->open_in_outage = tiny->deaf = true;
+    tiny_restart(tiny);
+    tiny_add_run(tiny, A, plan, (struct engine_run_options){0});
+    tiny_turn(tiny, 61000);
+    assert_int_equal(engine_run_status(tiny->engine, A).state, RUN_FAILED);
+    assert_int_equal(tiny->clones, 0);
+}
+
 /* ---- preview ---- */
 
 static void a_preview_reads_only(void **state)
@@ -446,6 +480,8 @@ int main(void)
         test(an_unknown_item_is_looked_for_before_it_is_sent),
         test(the_time_goes_on_from_the_start),
         test(a_time_that_is_over_ends_the_run_unasked),
+        test(or_only_once_the_server_answers),
+        test(a_closed_window_keeps_nothing_open),
         test(a_preview_reads_only),
         test(tasks_live_on_with_their_session),
         test(a_dead_session_leaves_doubt),
