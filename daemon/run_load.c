@@ -85,12 +85,20 @@ static int on_held(const char *run_id, const struct item *item, void *data)
         return 0;
     if (load->n_held == load->size_held && grow_held(load) < 0)
         return -ENOMEM;
-    struct engine_held held = {arena_intern(load->arena, item->server_id), arena_str(load->arena, item->name),
-                               arena_str(load->arena, item->job_uid), item->state != ITEM_SUCCEEDED,
-                               item_state_final(item->state) ? item->finished_ms : 0};
+    struct engine_held held = {arena_intern(load->arena, item->server_id),
+                               arena_str(load->arena, item->name),
+                               arena_str(load->arena, item->job_uid),
+                               item->state != ITEM_SUCCEEDED,
+                               item_state_final(item->state) ? item->finished_ms : 0,
+                               NULL,
+                               0};
     const char *holder = arena_intern(load->arena, run_id);
     if (!held.server_id || !held.name || !holder)
         return -ENOMEM;
+    if (item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT) {
+        held.late_run = holder;
+        held.late_index = item->index;
+    }
     load->holders[load->n_held] = holder;
     load->held[load->n_held++] = held;
     return 0;

@@ -217,6 +217,8 @@ static const struct hit *name_holder(const struct run *run, uint32_t slot, const
             return hit;
         }
         enum hold hold = hold_of(run, hit);
+        if (hold == HOLD_DOUBT && hold_is_shown(run, hit))
+            continue; /* the job itself counts, which is another hit */
         if (hold > *ret_hold) {
             *ret_hold = hold;
             most = hit;

@@ -74,6 +74,9 @@ struct engine_held {
     const char *server_id, *name, *job_uid;
     bool unfinished;     /* nobody knows whether the job is there */
     int64_t finished_ms; /* wall time: `settle` later it is held no longer; 0: no end is in sight */
+    /* Its item, when that ended with task_timeout: a job of the name that carries its mark is its clone. */
+    const char *late_run; /* NULL: it did not */
+    uint32_t late_index;
 };
 
 /* What a run is added for. */

@@ -15,6 +15,12 @@ static bool run_is_older(const struct run *run, const struct run *than)
     return strcmp(run->id, than->id) < 0;
 }
 
+/* Its task was given up: the clone may appear all the same. */
+static bool hold_is_late(const struct item *item)
+{
+    return item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT;
+}
+
 /* What was made `settle` before the run read its names was in that list, however long ago that is now. */
 static enum hold hold_of_item(const struct run *run, const struct run *holder, uint32_t slot)
 {
@@ -35,7 +41,7 @@ static enum hold hold_of_item(const struct run *run, const struct run *holder, u
     case ITEM_UNKNOWN:
         return HOLD_DOUBT;
     case ITEM_FAILED:
-        return item->error == ITEM_E_TASK_TIMEOUT ? HOLD_DOUBT : HOLD_FREE;
+        return hold_is_late(item) ? HOLD_DOUBT : HOLD_FREE;
     case ITEM_SKIPPED:
     case ITEM_CANCELLED:
     case ITEM_STATE_COUNT:
@@ -52,6 +58,29 @@ enum hold hold_of(const struct run *run, const struct hit *hit)
     if (!item->name || strcmp(item->name, hit->name) != 0)
         return HOLD_FREE; /* it goes by another name by now */
     return hold_of_item(run, hit->holder, hit->slot);
+}
+
+/* The id of the run whose item ended with task_timeout, or NULL. */
+static const char *hold_late_run(const struct run *run, const struct hit *hit)
+{
+    if (!hit->holder)
+        return hit->late_run;
+    const struct item *item = slot_decided(run->engine, &hit->holder->slots[hit->slot]);
+    return hold_is_late(item) ? hit->holder->id : NULL;
+}
+
+/* It is never sent again, so what carries its mark is all that it ever made: the doubt about the name is
+ * over. */
+bool hold_is_shown(const struct run *run, const struct hit *hit)
+{
+    const char *late = hold_late_run(run, hit);
+    for (uint32_t i = late ? table_get(&run->names, hit->name) : 0; i; i = run->hits[i - 1].next) {
+        const struct hit *job = &run->hits[i - 1];
+        if (job->description && strcmp(job->server_id, hit->server_id) == 0 &&
+            item_mark_matches(job->description, late, hit->slot))
+            return true;
+    }
+    return false;
 }
 
 const char *hold_job(const struct hit *hit)
@@ -124,8 +153,11 @@ int hold_keep(struct run *run, const struct engine_run_options *options)
                             .server_id = arena_intern(arena, held->server_id),
                             .job_id = arena_str(arena, id ? id + 1 : ""),
                             .until_ms = hold_until(run, held->finished_ms),
-                            .unfinished = held->unfinished};
-        struct kept *place = kept.name && kept.server_id && kept.job_id ? kept_new(run) : NULL;
+                            .unfinished = held->unfinished,
+                            .late_run = arena_intern(arena, held->late_run),
+                            .slot = held->late_index};
+        bool whole = kept.name && kept.server_id && kept.job_id && (kept.late_run || !held->late_run);
+        struct kept *place = whole ? kept_new(run) : NULL;
         if (!place)
             return -ENOMEM;
         *place = kept;
@@ -150,12 +182,38 @@ static int hold_add_kept(struct run *run)
         struct hit hit = {.name = name,
                           .server_id = kept->server_id,
                           .job_id = kept->job_id,
-                          .unfinished = kept->unfinished};
+                          .unfinished = kept->unfinished,
+                          .late_run = kept->late_run,
+                          .slot = kept->slot};
         if (resolve_add_hit(run, &hit) < 0)
             return -1;
         kept->added = true;
     }
     return 0;
+}
+
+/* ---- clones that were given up ---- */
+
+static bool hold_may_want(const struct run *run, bool all, const char *name)
+{
+    return name && (all || table_key(&run->names, name));
+}
+
+bool hold_wants_marks(const struct run *run)
+{
+    bool all = wants_more_names(run);
+    for (size_t i = 0; i < run->n_kept; i++)
+        if (run->kept[i].late_run && hold_may_want(run, all, run->kept[i].name))
+            return true;
+    for (const struct run *other = run->engine->runs; other; other = other->next) {
+        bool may = other != run && other->server == run->server && !other->gone;
+        for (uint32_t i = 0; may && i < other->n && other->count[ITEM_FAILED]; i++) {
+            const struct item *item = &other->slots[i].item;
+            if (hold_is_late(item) && hold_may_want(run, all, item->name))
+                return true;
+        }
+    }
+    return false;
 }
 
 /* ---- all of them ---- */
@@ -193,8 +251,10 @@ static void hold_leave(struct run *run, struct hit *hit)
 {
     enum hold hold = hold_of(run, hit);
     const char *job = arena_intern(run->plan->arena, hold_job(hit));
+    const char *late = arena_intern(run->plan->arena, hold_late_run(run, hit));
     int64_t finished_ms = hit->holder->slots[hit->slot].item.finished_ms;
     hit->job_id = job ? job : "";
+    hit->late_run = late;
     hit->holder = NULL;
     hit->unfinished = hold == HOLD_WAIT || hold == HOLD_DOUBT;
     if (hold == HOLD_FREE) {
@@ -210,7 +270,9 @@ static void hold_leave(struct run *run, struct hit *hit)
                           .job_id = hit->job_id,
                           .until_ms = hold_until(run, finished_ms),
                           .unfinished = hit->unfinished,
-                          .added = true};
+                          .added = true,
+                          .late_run = late,
+                          .slot = hit->slot};
 }
 
 /* The run is about to be freed: what others know of its names is kept as it stands. */

@@ -142,7 +142,8 @@ struct hit {
     uint32_t next;   /* 1 + the next of the same name; 0 ends */
     bool unfinished; /* of a run that is not in the engine */
     struct run *holder;
-    uint32_t slot; /* of the holder */
+    const char *late_run; /* of a run that is not in the engine: its item ended with task_timeout */
+    uint32_t slot;        /* of the holder, or of late_run */
 };
 
 /* A name that an item of a run holds which is not in the engine, or not any more: what becomes a hit in each
@@ -152,6 +153,8 @@ struct kept {
     int64_t until_ms; /* wall time; INT64_MAX: no end is in sight */
     bool unfinished;
     bool added; /* in this reading */
+    const char *late_run;
+    uint32_t slot;
 };
 
 /* What the operator asks for, until it is decided. */
@@ -238,6 +241,7 @@ struct run {
     uint64_t list_ms;    /* when this reading of a list began */
     bool twice;          /* this is its second one */
     bool first_asked;    /* for its first page, which tells how many there are */
+    bool marks;          /* it reads jobs whole: their marks tell something */
     unsigned reading;    /* counts the readings of a list, each from its first page */
     unsigned pages;      /* in all, as the first page tells; 0: not known */
     uint8_t *page_state; /* enum page_state of each, from the first */
@@ -536,6 +540,10 @@ enum hold {
     HOLD_DOUBT, /* an item whose outcome cannot be known may have made it */
 };
 enum hold hold_of(const struct run *run, const struct hit *hit);
+/* Has the job list shown the clone that the hit's item was given up for (task_timeout)? */
+bool hold_is_shown(const struct run *run, const struct hit *hit);
+/* Is a name wanted that a clone may have which was given up (task_timeout)? Its mark tells. */
+bool hold_wants_marks(const struct run *run);
 const char *hold_job(const struct hit *hit);
 int hold_keep(struct run *run, const struct engine_run_options *options);
 void hold_begin(struct run *run);

@@ -386,8 +386,11 @@ static bool resolve_ask_page(struct run *run, unsigned page)
     struct exchange *e = exchange_new(run->server, EXCHANGE_NAMES, HTTP_GET);
     if (!e)
         return false;
-    /* A run that was begun before may meet its own marks: then descriptions are needed. */
-    bool whole = run->resumed && run->phase != PHASE_REPOSITORIES;
+    /* A run that was begun before may meet its own marks, any other those of clones that were given up: then
+     * descriptions are needed. */
+    if (page == 1)
+        run->marks = run->resumed || hold_wants_marks(run);
+    bool whole = run->marks && run->phase != PHASE_REPOSITORIES;
     e->run = run;
     e->number = page;
     e->reading = run->reading;

@@ -114,6 +114,26 @@ class Conflicts(BenchCase):
         self.assert_each_once(bench, ["Taken", "taken", "Taken (2)"])
 
 
+    def test_clone_that_came_after_its_task_was_given_up(self):
+        """It is in the list with its mark by the time of the next run, so that one need not call its name in doubt."""
+        bench = self.bench()
+        bench.settings(settle="5m")
+        bench.sim.behave(task_ms=6000, collect_lag_ms=10)
+        bench.plan(backups(1)[0], timeouts={"task": "1s"})
+        late = bench.once()
+        self.assert_code(late, FAILURES)
+        self.assertEqual(late.result["items"][0]["error"]["code"], "task_timeout")
+        before = bench.once()  # a new run: the clone is still being made
+        self.assertEqual(before.result["items"][0]["error"]["code"], "name_in_doubt")
+        bench.wait_for(lambda: bench.sim.truth()["clones"][0]["visible"])
+        bench.plan(backups(1)[0], defaults={"on_conflict": "skip"})
+        run = bench.once()
+        self.assert_code(run, OK)
+        self.assertEqual(run.result["items"][0]["state"], "skipped")
+        self.assertEqual(run.result["items"][0]["job_uid"].lower(), bench.clones()["Tenant 000 Backup"][0]["job_uid"].lower())
+        self.assert_each_once(bench, backups(1)[1])
+
+
 class Names(BenchCase):
     def failing_item(self, **wish):
         bench = self.bench()

@@ -71,6 +71,18 @@ static bool row_holds(const struct world *world, const struct sim_run *run, cons
     return there && row->finished_ms > since;
 }
 
+static struct engine_held row_held(const struct sim_run *run, const struct item *row)
+{
+    bool late = row->state == ITEM_FAILED && row->error == ITEM_E_TASK_TIMEOUT;
+    return (struct engine_held){.server_id = row->server_id,
+                                .name = row->name,
+                                .job_uid = row->job_uid,
+                                .unfinished = row->state != ITEM_SUCCEEDED,
+                                .finished_ms = row->finished_ms,
+                                .late_run = late ? run->id : NULL,
+                                .late_index = row->index};
+}
+
 /* Names that runs which have ended, and are not in the engine any more, may still hold. */
 static size_t held_names(const struct world *world, const struct sim_run *run, struct engine_held *held)
 {
@@ -81,9 +93,7 @@ static size_t held_names(const struct world *world, const struct sim_run *run, s
             continue;
         for (size_t i = 0; i < other->n_items; i++)
             if (other->stored[i] && row_holds(world, other, &other->rows[i]))
-                held[n++] = (struct engine_held){
-                    other->rows[i].server_id, other->rows[i].name, other->rows[i].job_uid,
-                    other->rows[i].state != ITEM_SUCCEEDED, other->rows[i].finished_ms};
+                held[n++] = row_held(other, &other->rows[i]);
     }
     return n;
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -101,6 +102,112 @@ static void test_source_beside_the_pages(void **state)
     scene_free(world);
 }
 
+/* ---- a clone that came after its task had been given up (task_timeout) ---- */
+
+#define GIVEN_UP_MS (10 * MINUTE)
+#define MADE_MS (15 * MINUTE)
+
+/* The first run has ended with it, and the rival is about to be added. `settle` has not passed since. */
+static struct world *given_up(enum on_conflict on_conflict)
+{
+    struct world *world = scene_quiet(1);
+    struct em *em = &world->ems[0];
+    world->runs[0].task_timeout_ms = GIVEN_UP_MS;
+    em->clone_min_ms = MADE_MS;
+    em->clone_max_ms = MADE_MS + 1;
+    scene_begin(world);
+    scene_add_rival(world, on_conflict);
+    scene_until(world, 17 * MINUTE);
+    assert_int_equal(world->runs[0].rows[0].error, ITEM_E_TASK_TIMEOUT);
+    assert_true(world->runs[0].ended);
+    return world;
+}
+
+static const struct item *rival_ends(struct world *world)
+{
+    scene_until(world, world->now_ms + 10000); /* what was collected is in the list */
+    daemon_add_run(world, &world->runs[1]);
+    bool well = scene_run(world);
+    assert_string_equal(world->failure, "");
+    assert_true(well);
+    return &world->runs[1].rows[0];
+}
+
+/* The list shows it with its mark: the name is there, as any other. */
+static void test_late_clone_is_there(void **state)
+{
+    (void)state;
+    for (int crash = 0; crash < 2; crash++) { /* the first run is in the engine, or only in the store */
+        struct world *world = given_up(ON_CONFLICT_SKIP);
+        if (crash)
+            daemon_crash(world);
+        em_collect(&world->ems[0], 0);
+        const struct item *item = rival_ends(world);
+        const struct sim_job *job = NULL;
+        char mark[ITEM_MARK_MAX];
+        item_mark(mark, world->runs[0].id, 0);
+        assert_int_equal(em_clones(&world->ems[0], mark, &job), 1);
+        assert_int_equal(item->state, ITEM_SKIPPED);
+        assert_non_null(strstr(item->job_uid, job->id));
+        assert_int_equal(world->sends, 1);
+        scene_free(world);
+    }
+}
+
+static void test_late_clone_conflicts(void **state)
+{
+    (void)state;
+    struct world *world = given_up(ON_CONFLICT_FAIL);
+    em_collect(&world->ems[0], 0);
+    assert_int_equal(rival_ends(world)->error, ITEM_E_NAME_CONFLICT);
+    assert_int_equal(world->sends, 1);
+    scene_free(world);
+}
+
+static void test_late_clone_leaves_other_names(void **state)
+{
+    (void)state;
+    struct world *world = given_up(ON_CONFLICT_RENAME);
+    em_collect(&world->ems[0], 0);
+    const struct item *item = rival_ends(world);
+    assert_int_equal(item->state, ITEM_SUCCEEDED);
+    assert_string_equal(item->name, "Clone A 0 (2)");
+    scene_free(world);
+}
+
+/* It has not been collected; a job of its name with another mark, or that of another item, tells nothing. */
+static void test_name_is_in_doubt_without_the_mark(void **state)
+{
+    (void)state;
+    for (int crash = 0; crash < 2; crash++) {
+        static const char *const others[] = {NULL, "by somebody", "[jobclone:01KB0000000000000000000RNA/1]",
+                                             "[jobclone:01KB0000000000000000000RNB/0]x",
+                                             "[jobclone:01KB0000000000000000000RNA/0] copied by somebody"};
+        for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+            struct world *world = given_up(ON_CONFLICT_SKIP);
+            struct em *em = &world->ems[0];
+            if (others[i])
+                snprintf(em_add_job(em, "Clone A 0", "Backup", 0)->description, sizeof(em->jobs->description),
+                         "%s", others[i]);
+            if (crash)
+                daemon_crash(world);
+            assert_int_equal(rival_ends(world)->error, ITEM_E_NAME_IN_DOUBT);
+            scene_free(world);
+        }
+    }
+}
+
+/* Nor does one on another backup server. */
+static void test_mark_on_another_backup_server(void **state)
+{
+    (void)state;
+    struct world *world = given_up(ON_CONFLICT_SKIP);
+    struct sim_job *job = em_add_job(&world->ems[0], "Clone A 0", "Backup", 1);
+    item_mark(job->description, world->runs[0].id, 0);
+    assert_int_equal(rival_ends(world)->error, ITEM_E_NAME_IN_DOUBT);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -113,6 +220,11 @@ int main(void)
         cmocka_unit_test(test_page_lost_while_they_shift),
         cmocka_unit_test(test_slow_list),
         cmocka_unit_test(test_source_beside_the_pages),
+        cmocka_unit_test(test_late_clone_is_there),
+        cmocka_unit_test(test_late_clone_conflicts),
+        cmocka_unit_test(test_late_clone_leaves_other_names),
+        cmocka_unit_test(test_name_is_in_doubt_without_the_mark),
+        cmocka_unit_test(test_mark_on_another_backup_server),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);

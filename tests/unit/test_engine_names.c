@@ -88,8 +88,9 @@ static void a_held_name_stays_held_over_a_pause(void **state)
 {
     struct tiny *tiny = *state;
     const int64_t now = tiny_now(tiny).wall_ms, settle = (int64_t)tiny->settings.settle_ms;
-    const struct engine_held held[] = {{TINY_SERVER_ID, "One", "urn:veeam:Job:other", false, now},
-                                       {TINY_SERVER_ID, "Two", "urn:veeam:Job:older", false, now - settle}};
+    const struct engine_held held[] = {
+        {TINY_SERVER_ID, "One", "urn:veeam:Job:other", false, now, NULL, 0},
+        {TINY_SERVER_ID, "Two", "urn:veeam:Job:older", false, now - settle, NULL, 0}};
     tiny_add_run(tiny, B, tiny_plan(four, 4, ON_CONFLICT_FAIL),
                  (struct engine_run_options){.held = held, .n_held = 2});
     assert_int_equal(engine_pause_run(tiny->engine, B), 0);
