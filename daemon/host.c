@@ -171,34 +171,53 @@ int host_open_store(struct host *host, const char *directory, uint64_t keep_ms, 
 static int connect_with(struct host *host, struct host_server *server, const char *password,
                         struct buf *ret_error)
 {
-    const char *why = "";
+    struct buf why = BUF_INIT(4096);
     int r = http_curl_new(&host->loop, server->settings, password,
                           api_format_of(server->settings->format)->media_type, &server->http, &why);
     if (r < 0)
-        buf_printf(ret_error, "server %s: %s", server->settings->name, why && *why ? why : strerror(-r));
+        buf_printf(ret_error, "server %s: %s", server->settings->name,
+                   why.len ? buf_str(&why) : strerror(-r));
+    buf_done(&why);
     return r;
 }
 
-int host_try_server(const struct server_settings *settings, struct buf *ret_error)
+/* Its password, with the server's name before what is wrong with it. */
+static int read_password(const struct server_settings *settings, char **ret, struct buf *ret_error)
+{
+    struct buf why = BUF_INIT(4096);
+    int r = settings_password(settings, ret, &why);
+    if (r < 0)
+        buf_printf(ret_error, "server %s: %s", settings->name, why.len ? buf_str(&why) : strerror(-r));
+    buf_done(&why);
+    return r;
+}
+
+int host_try_password(const struct server_settings *settings, struct buf *ret_error)
 {
     char *password = NULL;
-    int r = settings_password(settings, &password, ret_error);
+    int r = read_password(settings, &password, ret_error);
     if (r < 0)
         return r;
     explicit_bzero(password, strlen(password));
     free(password);
-    const char *why = http_curl_problem(settings);
-    if (!why)
-        return 0;
-    buf_printf(ret_error, "server %s: %s", settings->name, why);
-    return -EINVAL;
+    return 0;
+}
+
+int host_try_server(const struct server_settings *settings, struct buf *ret_error)
+{
+    struct buf why = BUF_INIT(4096);
+    int r = http_curl_problem(settings, &why);
+    if (r < 0)
+        buf_printf(ret_error, "server %s: %s", settings->name, why.len ? buf_str(&why) : strerror(-r));
+    buf_done(&why);
+    return r;
 }
 
 int host_connect(struct host *host, const struct server_settings *settings, struct host_server **ret,
                  struct buf *ret_error)
 {
     char *password = NULL;
-    int r = settings_password(settings, &password, ret_error);
+    int r = read_password(settings, &password, ret_error);
     if (r < 0)
         return r;
     struct host_server *server = calloc(1, sizeof(*server));
@@ -231,7 +250,7 @@ int host_set_server(struct host *host, struct host_server *server, const struct 
                     struct buf *ret_error)
 {
     char *password = NULL;
-    int r = settings_password(settings, &password, ret_error);
+    int r = read_password(settings, &password, ret_error);
     if (r < 0)
         return r;
     r = http_curl_set_server(server->http, settings, password);

@@ -82,8 +82,11 @@ const char *host_state_directory(const struct settings *settings, const char *gi
 int host_connect(struct host *host, const struct server_settings *settings, struct host_server **ret,
                  struct buf *ret_error);
 
-/* Could it be connected: is its password there, and are its certificates good? 0, or a negative errno with
- * a sentence added to ret_error. Nothing is sent. */
+/* Is the server's password there, as the settings want it? 0, or a negative errno with a sentence added to
+ * ret_error. */
+int host_try_password(const struct server_settings *settings, struct buf *ret_error);
+
+/* Could it be connected otherwise: are its CA file and its pin good? As above. Nothing is sent. */
 int host_try_server(const struct server_settings *settings, struct buf *ret_error);
 
 /* Gives the engine a server that was connected. 0 or -ENOMEM. */

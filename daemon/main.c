@@ -11,6 +11,7 @@
 
 #include "base/diag.h"
 #include "base/log.h"
+#include "check.h"
 #include "io/file_owner.h"
 #include "io/settings_files.h"
 #include "io/std_fds.h"
@@ -35,7 +36,7 @@ static const char help[] =
     "                  after an interruption it goes on with the same run\n"
     "  --result FILE   write the result as JSON\n"
     "  --state DIR     state directory (default: state.directory of the settings)\n"
-    "  --check         check the settings and exit\n"
+    "  --check         check the settings, passwords and certificate files, and exit\n"
     "  --log-level L   error, warning, info (default) or debug\n"
     "  --owners        help a daemon behind PrivateUsers= (jobclone-owners.service)\n"
     "  --version       show the version\n"
@@ -176,10 +177,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     if (!a.check && !a.once.plan_path)
         return service_main(a.config, settings);
-    if (a.check)
-        printf("%s: %zu server%s: ok\n", a.config, settings->n_servers, settings->n_servers == 1 ? "" : "s");
-    else
-        r = once_run(settings, &a.once);
+    r = a.check ? check_run(a.config, settings) : once_run(settings, &a.once);
     settings_free(settings);
     return r;
 }

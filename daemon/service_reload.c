@@ -71,17 +71,24 @@ int service_servers_enter(struct service *service, struct buf *ret_error)
 
 /* ---- a reload ---- */
 
+static bool server_good(const struct server_settings *settings,
+                        int (*try)(const struct server_settings *settings, struct buf *ret_error))
+{
+    struct buf error = BUF_INIT(4096);
+    bool good = try(settings, &error) >= 0;
+    if (!good)
+        log_error("%s", buf_str(&error));
+    buf_done(&error);
+    return good;
+}
+
 /* Looks at what every server needs before anything is changed: passwords, certificates. */
 static bool servers_good(const struct settings *settings)
 {
     bool good = true;
     for (size_t i = 0; i < settings->n_servers; i++) {
-        struct buf error = BUF_INIT(4096);
-        if (host_try_server(&settings->servers[i], &error) < 0) {
-            log_error("%s", buf_str(&error));
-            good = false;
-        }
-        buf_done(&error);
+        good = server_good(&settings->servers[i], host_try_password) && good;
+        good = server_good(&settings->servers[i], host_try_server) && good;
     }
     return good;
 }

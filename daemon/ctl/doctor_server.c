@@ -381,9 +381,11 @@ static void check_logon(struct doctor *doctor, const struct server_settings *ser
 
 void doctor_server(struct doctor *doctor, const struct server_settings *server)
 {
-    const char *problem = http_curl_problem(server);
-    if (problem)
-        doctor_note(doctor, FINDING_FAIL, CTL_INVALID, "settings", "%s: %s", server->name, problem);
+    _cleanup_(buf_done) struct buf problem = BUF_INIT(4096);
+    int r = http_curl_problem(server, &problem);
+    if (r < 0)
+        doctor_note(doctor, FINDING_FAIL, CTL_INVALID, "settings", "%s: %s", server->name,
+                    problem.len > 0 ? buf_str(&problem) : strerror(-r));
     else if (check_name(doctor, server) && check_api(doctor, server))
         check_logon(doctor, server);
 }

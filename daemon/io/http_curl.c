@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "io/http_parts.h"
+#include "io/tls_ca.h"
 #include "model/settings.h"
 
 #define SPARE_CONNECTIONS 16
@@ -236,31 +238,20 @@ static void password_free(char *password)
     free(password);
 }
 
-/* Curl would only notice at the first connection that there is nothing in it. */
-static bool pem_readable(const char *path)
+int http_curl_problem(const struct server_settings *settings, struct buf *ret_error)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    char *line = NULL;
-    size_t size = 0;
-    bool found = false;
-    while (!found && getline(&line, &size, file) >= 0)
-        found = strncmp(line, "-----BEGIN ", strlen("-----BEGIN ")) == 0;
-    free(line);
-    (void)fclose(file);
-    return found;
-}
-
-const char *http_curl_problem(const struct server_settings *settings)
-{
-    if (settings->ca_file && !pem_readable(settings->ca_file))
-        return "tls.ca_file cannot be read, or holds no certificate in PEM form";
+    int r = settings->ca_file ? tls_ca_check(settings->ca_file, ret_error) : 0;
+    if (r < 0)
+        return r;
+    const char *problem = NULL;
     if (settings->pin && !curl_accepts_pin(settings->pin))
-        return "tls.pin is not accepted by libcurl";
-    if (settings->username && strchr(settings->username, ':'))
-        return "username contains a colon, which a logon cannot carry";
-    return NULL;
+        problem = "tls.pin is not accepted by libcurl; write it as sha256//BASE64, several with ; in between";
+    else if (settings->username && strchr(settings->username, ':'))
+        problem = "username contains a colon, which a logon cannot carry; use an account without one";
+    if (!problem)
+        return 0;
+    buf_add_str(ret_error, problem);
+    return -EINVAL;
 }
 
 static void http_set_connections(struct http_curl *http)
@@ -285,14 +276,13 @@ int http_curl_set_server(struct http_curl *http, const struct server_settings *s
 }
 
 int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
-                  const char *media_type, struct http_curl **ret, const char **ret_error)
+                  const char *media_type, struct http_curl **ret, struct buf *ret_error)
 {
-    *ret_error = NULL;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return -ENOMEM;
-    *ret_error = http_curl_problem(settings);
-    if (*ret_error)
-        return -EINVAL;
+    int r = http_curl_problem(settings, ret_error);
+    if (r < 0)
+        return r;
     struct http_curl *http = calloc(1, sizeof(*http));
     char *copy = strdup(password);
     CURLM *multi = curl_multi_init();

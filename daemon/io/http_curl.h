@@ -9,17 +9,18 @@
 
 #include "engine/http.h"
 
+struct buf;
 struct server_settings;
 struct http_curl;
 
 /* `settings` and `media_type` are borrowed for its life; the password is copied
- * and wiped when freed. Returns 0, -ENOMEM, or -EINVAL with *ret_error a static text
+ * and wiped when freed. Returns 0, -ENOMEM, or another negative errno with a sentence added to ret_error
  * (a CA file that cannot be read or is none, a pin that libcurl refuses, a colon in the username). */
 int http_curl_new(uv_loop_t *loop, const struct server_settings *settings, const char *password,
-                  const char *media_type, struct http_curl **ret, const char **ret_error);
+                  const char *media_type, struct http_curl **ret, struct buf *ret_error);
 
-/* Why http_curl_new would refuse these settings with -EINVAL; NULL when it would not. */
-const char *http_curl_problem(const struct server_settings *settings);
+/* Would http_curl_new refuse these settings? As it returns; 0 when it would not. */
+int http_curl_problem(const struct server_settings *settings, struct buf *ret_error);
 
 /* Other credentials and limits for the same server: they hold for requests that begin from now on.
  * `settings` is borrowed in place of those before; all else in it is as it was. 0 or -ENOMEM. */

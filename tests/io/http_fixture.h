@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <uv.h>
 
+#include "base/buf.h"
 #include "io/http_curl.h"
 #include "model/settings.h"
 #include "tls_server.h"
@@ -44,7 +45,7 @@ static inline void bench_open(struct bench *b, enum tls_cert cert, unsigned in_f
 
 static inline void bench_ready(struct bench *b)
 {
-    const char *error = NULL;
+    struct buf error = BUF_INIT(4096);
     assert_int_equal(http_curl_new(&b->loop, &b->settings, "secret", "application/xml", &b->http, &error), 0);
     b->port = http_curl_port(b->http);
 }

@@ -2,7 +2,10 @@
  * is counted there. */
 #include "http_calls.h"
 /* cmocka comes with it */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void has(const char *text, const char *part)
@@ -250,30 +253,57 @@ static void pins(void **state)
     expect_taken(&b);
 }
 
+static void is_refused(uv_loop_t *loop, const struct server_settings *settings, int error, const char *part)
+{
+    struct http_curl *http;
+    struct buf text = BUF_INIT(4096);
+    assert_int_equal(http_curl_new(loop, settings, "x", "application/xml", &http, &text), error);
+    has(buf_str(&text), part);
+    buf_done(&text);
+}
+
 static void bad_settings(void **state)
 {
-    char missing[] = "/nonexistent/ca.pem", pin[] = "md5//x";
-    char not_pem[] = "/dev/null", colon[] = "user:name";
-    struct http_curl *http;
-    const char *error = NULL;
+    char missing[] = "/nonexistent/ca.pem", pin[] = "md5//x", colon[] = "user:name";
     uv_loop_t loop;
     (void)state;
     struct server_settings s = {.url = missing, .ca_file = missing, .verify = true, .in_flight_max = 1};
     assert_int_equal(uv_loop_init(&loop), 0);
-    assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
-    has(error, "ca_file");
+    is_refused(&loop, &s, -ENOENT,
+               "tls.ca_file /nonexistent/ca.pem: cannot be read: No such file or directory; ");
     s.ca_file = NULL;
     s.pin = pin;
-    assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
-    has(error, "pin");
+    is_refused(&loop, &s, -EINVAL, "pin");
     s.pin = NULL;
-    s.ca_file = not_pem;
-    assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
-    has(error, "PEM");
-    s.ca_file = NULL;
     s.username = colon;
-    assert_int_equal(http_curl_new(&loop, &s, "x", "application/xml", &http, &error), -EINVAL);
-    has(error, "colon");
+    is_refused(&loop, &s, -EINVAL, "colon");
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+/* What is no file with a certificate is refused at once, and a pipe that nobody writes into is not waited
+ * for. */
+static void bad_ca_files(void **state)
+{
+    char path[] = "/tmp/jobclone-ca-XXXXXX", folder[] = "/tmp", device[] = "/dev/null";
+    uv_loop_t loop;
+    (void)state;
+    struct server_settings s = {.url = path, .ca_file = path, .verify = true, .in_flight_max = 1};
+    assert_int_equal(uv_loop_init(&loop), 0);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    is_refused(&loop, &s, -EINVAL, "holds no certificate in PEM form; save ");
+    static const char key[] = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    assert_int_equal(write(fd, key, strlen(key)), strlen(key));
+    is_refused(&loop, &s, -EINVAL, "holds no certificate in PEM form; save ");
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    is_refused(&loop, &s, -ENOTSUP, "is not a regular file; name ");
+    assert_int_equal(unlink(path), 0);
+    s.ca_file = folder;
+    is_refused(&loop, &s, -EISDIR, "cannot be read: Is a directory; name ");
+    s.ca_file = device;
+    is_refused(&loop, &s, -ENOTSUP, "is not a regular file; name ");
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
@@ -285,7 +315,7 @@ int main(void)
         cmocka_unit_test(other_statuses),   cmocka_unit_test(one_connection),
         cmocka_unit_test(many_at_once),     cmocka_unit_test(by_name),
         cmocka_unit_test(bad_certificates), cmocka_unit_test(pins),
-        cmocka_unit_test(bad_settings),
+        cmocka_unit_test(bad_settings),     cmocka_unit_test(bad_ca_files),
     };
     alarm(120); /* a test that hangs is a failure too */
     return cmocka_run_group_tests(tests, NULL, NULL);

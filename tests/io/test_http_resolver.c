@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "io/http_curl.h"
 #include "io/loop.h"
 #include "model/settings.h"
@@ -65,7 +66,7 @@ static void bench_start(struct bench *b)
     static struct server_settings settings = {
         .url = url, .username = user, .verify = true, .in_flight_max = 4, .request_ms = 60000};
     settings.connect_ms = CONNECT_MS;
-    const char *error = NULL;
+    struct buf error = BUF_INIT(4096);
     *b =
         (struct bench){.request = {.method = HTTP_GET, .path = "/api/", .body_max = 1, .on_reply = on_reply}};
     b->request.user = b;
