@@ -14,6 +14,9 @@
 #define NAME_MAX_BYTES 256
 #define DIGITS_MAX 18
 #define TEMPLATE_BYTES (64 * 1024)
+#define CONVERSIONS "ABCDFGHIMPRSTUVWXYZabcdeghjklmnprstuwxyz%"
+#define CONVERSIONS_E "CXYcxy"
+#define CONVERSIONS_O "BHIMSUVWbdehmuwy"
 
 enum part_kind { PART_TEXT, PART_COLUMN, PART_INDEX, PART_SOURCE };
 
@@ -60,8 +63,46 @@ static void say_bad_date(struct compiler *c, const char *format)
     c->bad = true;
 }
 
+/* The length of the conversion that begins with this %, with flags, width and modifier; negative when
+ * strftime would not know it, but copy it as it stands. */
+static int conversion_len(const char *text)
+{
+    const char *at = text + 1, *known = CONVERSIONS;
+    at += strspn(at, "_-0^#");
+    at += strspn(at, "0123456789");
+    if (*at == 'E')
+        known = CONVERSIONS_E;
+    else if (*at == 'O')
+        known = CONVERSIONS_O;
+    at += *at == 'E' || *at == 'O';
+    bool good = *at && strchr(known, *at);
+    for (at += *at != '\0'; ((unsigned char)*at & 0xC0) == 0x80;)
+        at++; /* the whole of a character, for the message */
+    return good ? (int)(at - text) : -(int)(at - text);
+}
+
+static bool conversions_known(struct compiler *c, const char *format)
+{
+    for (const char *at = format; (at = strchr(at, '%'));) {
+        int len = conversion_len(at);
+        if (len > 0) {
+            at += len;
+            continue;
+        }
+        yaml_say(c->diag, c->node,
+                 "the date format \"%s\" has \"%.*s\", which is no conversion of strftime; %% takes one of "
+                 "%s, and a literal %% is written %%%%",
+                 format, -len, at, CONVERSIONS);
+        c->bad = true;
+        return false;
+    }
+    return true;
+}
+
 static int add_date(struct compiler *c, const char *format)
 {
+    if (!conversions_known(c, format))
+        return 0;
     char text[DATE_MAX * 4 + 1];
     time_t seconds = (time_t)(c->scope->accepted_ms / 1000);
     struct tm local;

@@ -6,6 +6,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -248,6 +249,60 @@ static void dates_are_bounded(void **state)
     }
 }
 
+static void refuses_date(const char *format, const char *conversion)
+{
+    _cleanup_(buf_done) struct buf text = BUF_INIT(128), message = BUF_INIT(512);
+    assert_int_equal(buf_printf(&text, "${date:%s}", format), 0);
+    assert_int_equal(
+        buf_printf(
+            &message,
+            "p.yaml:3:7: the date format \"%s\" has \"%s\", which is no conversion of strftime; %% takes "
+            "one of ABCDFGHIMPRSTUVWXYZabcdeghjklmnprstuwxyz%%, and a literal %% is written %%%%\n",
+            format, conversion),
+        0);
+    refuses(buf_str(&text), buf_str(&message));
+}
+
+static void conversions_of_dates_are_known(void **state)
+{
+    (void)state;
+    refuses_date("%Q", "%Q");
+    refuses_date("%", "%");
+    refuses_date("%Y-%m-%", "%");
+    refuses_date("%%%f", "%f");
+    refuses_date("%Y%-5J%m", "%-5J");
+    refuses_date("%EQ", "%EQ");
+    refuses_date("%Od%OY", "%OY");
+    refuses_date("%\xc3\xa9", "%\xc3\xa9");
+    refuses_date("%E", "%E");
+    gives("${date:100%%}", "100%");
+    gives("${date:%-d.%_m.%Ey %5Y %^a}", "23.11.26 02026 MON");
+}
+
+/* strftime copies what it does not know: exactly that is refused. */
+static void conversions_are_those_of_strftime(void **state)
+{
+    (void)state;
+    for (char c = '!'; c <= '~'; c++) {
+        char format[] = {'%', c, '\0'}, text[16], out[256];
+        time_t seconds = (time_t)(ACCEPTED_MS / 1000);
+        struct tm tm;
+        snprintf(text, sizeof(text), "${date:%s}", format);
+        if (c == '}' || c == 'n' || c == 't' || strchr("EO_-^#+0123456789", c))
+            continue; /* the end, control characters, or only the beginning of a conversion */
+        assert_non_null(gmtime_r(&seconds, &tm));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        assert_true(strftime(out, sizeof(out), format, &tm) > 0);
+#pragma GCC diagnostic pop
+        struct arena *arena = arena_new();
+        struct template template;
+        _cleanup_(diag_done) struct diag diag = DIAG_INIT;
+        assert_int_equal(compile(text, &everything, arena, &template, &diag) < 0, strcmp(out, format) == 0);
+        arena_free(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +319,8 @@ int main(void)
         cmocka_unit_test(malformed_ones_are_refused),
         cmocka_unit_test(what_is_not_there_is_refused),
         cmocka_unit_test(dates_are_bounded),
+        cmocka_unit_test(conversions_of_dates_are_known),
+        cmocka_unit_test(conversions_are_those_of_strftime),
     };
     setenv("TZ", "UTC", 1); /* the expected dates are of this zone */
     tzset();
