@@ -127,7 +127,7 @@ static void read_field(struct plan_decoder *decoder, struct entry *entry, enum f
     }
     entry->own[field] = own;
     entry->nodes[field] = scalar;
-    entry->bad = entry->bad || !scalar;
+    entry->bad = entry->bad || !scalar || scalar->refused;
 }
 
 static void check_required(struct plan_decoder *decoder, struct entry *entry)
@@ -359,15 +359,19 @@ static void add_entry(struct plan_decoder *decoder, const struct yaml_node *node
     struct entry entry = {.place = {.node = node, .for_each = each != NULL}};
     _cleanup_(plan_rows_done) struct plan_rows rows = {0};
     check_entry_keys(decoder, node, false);
+    decoder->left_out |= node->kind != YAML_MAPPING;
     if (node->kind != YAML_MAPPING)
         return;
     read_words(decoder, &entry);
     for (unsigned i = 0; i < FIELD_COUNT; i++)
         read_field(decoder, &entry, (enum field)i);
     check_required(decoder, &entry);
-    if (each && !plan_each_read(decoder, each, &rows))
+    if (each && !plan_each_read(decoder, each, &rows)) {
+        decoder->left_out = true;
         return; /* without columns, no text can be judged */
+    }
     compile(decoder, &entry, &rows);
+    decoder->left_out |= entry.bad;
     if (entry.bad || decoder->error)
         return;
     if (each)
@@ -381,7 +385,6 @@ static void add_entry(struct plan_decoder *decoder, const struct yaml_node *node
 void plan_clones_decode(struct plan_decoder *decoder, const struct yaml_node *root)
 {
     struct yaml_node *clones, *defaults;
-    unsigned before = decoder->diag->count;
     if (yaml_get_mapping(root, "defaults", &defaults, decoder->diag)) {
         check_entry_keys(decoder, defaults, true);
         decoder->defaults = defaults;
@@ -390,12 +393,14 @@ void plan_clones_decode(struct plan_decoder *decoder, const struct yaml_node *ro
         yaml_say(decoder->diag, root, "\"clones\" is missing; list what to clone there");
     if (!yaml_get_sequence(root, "clones", &clones, decoder->diag))
         return;
-    if (clones->n == 0)
+    if (clones->n == 0) {
         yaml_say(decoder->diag, clones, "\"clones\" is empty; list what to clone there");
+        return;
+    }
     for (const struct yaml_node *node = clones->first; node && !decoder->full && !decoder->error;
          node = node->next)
         add_entry(decoder, node);
     trim(decoder);
-    if (decoder->plan->n_clones == 0 && decoder->diag->count == before && !decoder->error)
+    if (decoder->plan->n_clones == 0 && !decoder->left_out && !decoder->full && !decoder->error)
         yaml_say(decoder->diag, clones, "the plan clones nothing: every for_each is empty; add a row to one");
 }

@@ -20,6 +20,7 @@ struct plan_decoder {
     struct table places;              /* key of a folder or file on its repository, likewise */
     size_t size;                      /* of plan->clones */
     const struct yaml_node *defaults; /* or NULL */
+    bool left_out;                    /* a clone was not looked at further: there is a message about it */
     bool full;                        /* plan_items was passed, and said so */
     int error;                        /* 0 or -ENOMEM */
 };

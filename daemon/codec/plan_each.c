@@ -164,7 +164,7 @@ static bool take_entry(struct plan_decoder *decoder, const struct yaml_node *ent
         size_t i = 0;
         while (i < ret->n_columns && strcmp(ret->columns[i], child->key) != 0)
             i++;
-        if (i < ret->n_columns && child->kind == YAML_SCALAR) {
+        if (i < ret->n_columns && child->kind == YAML_SCALAR && !child->refused) {
             cells[i] = child->text;
             continue;
         }

@@ -25,6 +25,8 @@ static void say_at(struct diag *diag, const char *file, unsigned line, unsigned 
 void yaml_say(struct diag *diag, const struct yaml_node *node, const char *format, ...)
 {
     va_list args;
+    if (node->refused)
+        return;
     va_start(args, format);
     say_at(diag, node->file, node->line, node->column, format, args);
     va_end(args);
@@ -33,6 +35,8 @@ void yaml_say(struct diag *diag, const struct yaml_node *node, const char *forma
 void yaml_say_key(struct diag *diag, const struct yaml_node *node, const char *format, ...)
 {
     va_list args;
+    if (node->key ? node->key_refused : node->refused)
+        return;
     va_start(args, format);
     if (node->key)
         say_at(diag, node->file, node->key_line, node->key_column, format, args);
@@ -92,7 +96,7 @@ bool yaml_check_keys(const struct yaml_node *node, const char *what, const char 
     }
     unsigned at;
     for (const struct yaml_node *child = node->first; child; child = child->next)
-        if (!is_word(child->key, keys, &at))
+        if (!is_word(child->key, keys, &at) && !(child->refused && strcmp(child->key, "<<") == 0))
             say_unknown(child, what, keys, diag);
     return true;
 }

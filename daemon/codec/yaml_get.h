@@ -14,7 +14,8 @@
 
 struct diag;
 
-/* A message at the node's place (its key's place for yaml_say_key). */
+/* A message at the node's place (its key's place for yaml_say_key); none about what was refused when it was
+ * read: that has its message. */
 void yaml_say(struct diag *diag, const struct yaml_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void yaml_say_key(struct diag *diag, const struct yaml_node *node, const char *format, ...)

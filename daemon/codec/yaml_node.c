@@ -18,6 +18,8 @@ struct frame {
     struct yaml_node **tail; /* where its next child goes */
     const char *key;         /* mapping: the key that waits for its value */
     unsigned key_line, key_column;
+    bool key_refused;  /* a message stands for it */
+    bool key_twice;    /* as is its value's: it is read, but not kept */
     struct table keys; /* mapping: key to the line where it stands */
 };
 
@@ -112,11 +114,12 @@ static int syntax_error(struct reader *r)
 }
 
 /* Takes the text of a scalar over; what XML cannot carry becomes a message and empty text. */
-static const char *scalar_text(struct reader *r, const yaml_event_t *event)
+static const char *scalar_text(struct reader *r, const yaml_event_t *event, bool *ret_refused)
 {
     const char *value = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
-    if (strlen(value) == len && text_xml_valid(value))
+    *ret_refused = strlen(value) != len || !text_xml_valid(value);
+    if (!*ret_refused)
         return arena_str(r->arena, value);
     say(r, event->start_mark, "the text has a character that XML 1.0 cannot carry; remove it");
     return "";
@@ -134,10 +137,13 @@ static int node_new(struct reader *r, enum yaml_kind kind, yaml_mark_t mark, str
         node->key = f->key;
         node->key_line = f->key_line;
         node->key_column = f->key_column;
+        node->key_refused = f->key_refused;
         f->key = NULL;
-        *f->tail = node;
-        f->tail = &node->next;
-        f->node->n++;
+        if (!f->key_twice) {
+            *f->tail = node;
+            f->tail = &node->next;
+            f->node->n++;
+        }
     } else {
         r->root = node;
     }
@@ -148,14 +154,18 @@ static int node_new(struct reader *r, enum yaml_kind kind, yaml_mark_t mark, str
 static int key_set(struct reader *r, const yaml_event_t *event)
 {
     struct frame *f = top(r);
-    const char *key = scalar_text(r, event);
+    const char *key = scalar_text(r, event, &f->key_refused);
     if (!key)
         return -ENOMEM;
     f->key = key;
+    f->key_twice = false;
     f->key_line = mark_line(event->start_mark);
     f->key_column = mark_column(event->start_mark);
+    if (f->key_refused)
+        return 0;
     uint32_t before = table_get(&f->keys, key);
     if (before != TABLE_NONE) {
+        f->key_twice = true;
         diag_add(r->diag, r->file, f->key_line, f->key_column,
                  "duplicate key \"%s\": it is already in line %u; keep one of them", key, (unsigned)before);
         return 0;
@@ -193,7 +203,7 @@ static int on_scalar(struct reader *r, const yaml_event_t *event)
     if (e < 0)
         return e;
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-    node->text = scalar_text(r, event);
+    node->text = scalar_text(r, event, &node->refused);
     node->as_written = node->text && is_as_written(event, node);
     return node->text ? 0 : -ENOMEM;
 }
@@ -231,14 +241,21 @@ static int on_alias(struct reader *r, const yaml_event_t *event)
 {
     say(r, event->start_mark, "aliases (*name) are not supported; write the value out, or quote the text");
     if (wants_key(r)) {
-        top(r)->key = "";
+        struct frame *f = top(r);
+        f->key = "";
+        f->key_refused = true;
+        f->key_twice = false;
+        f->key_line = mark_line(event->start_mark);
+        f->key_column = mark_column(event->start_mark);
         return 0;
     }
     struct yaml_node *node;
     int e = node_new(r, YAML_SCALAR, event->start_mark, &node);
-    if (e == 0)
-        node->text = "";
-    return e;
+    if (e < 0)
+        return e;
+    node->text = "";
+    node->refused = true;
+    return 0;
 }
 
 static int on_document(struct reader *r, const yaml_event_t *event)

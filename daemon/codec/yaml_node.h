@@ -17,9 +17,11 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
 struct yaml_node {
     enum yaml_kind kind;
-    bool quoted;           /* scalar: written in quotes or as a block */
-    bool as_written;       /* scalar: in one line, each character as it stands in the file */
-    unsigned line, column; /* from 1 */
+    bool quoted;               /* scalar: written in quotes or as a block */
+    bool as_written;           /* scalar: in one line, each character as it stands in the file */
+    unsigned line, column;     /* from 1 */
+    bool refused, key_refused; /* the reader has said why; the text or key is empty in its place, and nothing
+                                * more is said about it */
     const char *file;
     const char *text; /* scalar: its text, without NUL inside, valid UTF-8 that XML 1.0 can carry */
     const char *key;  /* child of a mapping: its key; else NULL */
@@ -37,8 +39,8 @@ struct yaml_limits {
 /* Reads one document. Nodes and texts live in the arena, `file` is copied into it. 0 and the
  * root; -EINVAL with messages in `diag` (as many as can be found: duplicate keys, aliases and tags do
  * not end the reading, a syntax error does); -ENOMEM. An empty document is an error. With -EINVAL *ret_root
- * is what was read when the reading came to the end (so that the caller can say what else is wrong), else
- * NULL. */
+ * (without the later values of duplicate keys) is what was read when the reading came to the end (so that the
+ * caller can say what else is wrong), else NULL. */
 int yaml_read(struct bytes text, const char *file, const struct yaml_limits *limits, struct arena *arena,
               struct yaml_node **ret_root, struct diag *diag);
 
