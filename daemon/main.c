@@ -153,6 +153,12 @@ static void give_memory_back(void)
     mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
 
+/* Nobody got the answer: that is no success. */
+static int answer_given(int code)
+{
+    return fflush(stdout) == 0 ? code : arguments_wrong("the answer cannot be written to standard output");
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.config = DEFAULT_CONFIG};
@@ -161,7 +167,7 @@ int main(int argc, char **argv)
     std_fds_take();
     int r = parse_arguments(argc, argv, &a);
     if (r || a.done)
-        return r;
+        return answer_given(r);
     forbid_dumps();
     give_memory_back();
     signal(SIGPIPE, SIG_IGN);
@@ -177,7 +183,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     if (!a.check && !a.once.plan_path)
         return service_main(a.config, settings);
-    r = a.check ? check_run(a.config, settings) : once_run(settings, &a.once);
+    r = a.check ? answer_given(check_run(a.config, settings)) : once_run(settings, &a.once);
     settings_free(settings);
     return r;
 }

@@ -52,7 +52,7 @@ struct once {
 static int stdout_write(const char *data, size_t len, void *user)
 {
     (void)user;
-    return fwrite(data, 1, len, stdout) == len ? 0 : -EIO;
+    return fwrite(data, 1, len, stdout) == len ? 0 : errno ? -errno : -EIO;
 }
 
 static const struct item *once_item(size_t index, void *user)
@@ -81,6 +81,23 @@ static bool run_ended(const struct run_status *status)
 static void once_say_error(const struct buf *error, int r)
 {
     fprintf(stderr, "%s\n", error->len ? buf_str(error) : strerror(-r));
+}
+
+/* A report that nobody gets is no success; the result, if one was asked for, has been written before. */
+static void once_print_report(struct once *once, const struct produce *p, const char *result_path)
+{
+    int r = report_text_write(&p->run, &p->items, result_path, &(struct result_sink){stdout_write, NULL});
+    if (fflush(stdout) != 0 && r == 0)
+        r = -errno;
+    if (r == 0 || r == -EBADF) /* closed by the caller, who wants no report */
+        return;
+    fprintf(stderr, "the report cannot be written to standard output: %s; run %s is %s, %s%s\n", strerror(-r),
+            p->run.run, p->run.state,
+            result_path ? "and its outcome is in "
+                        : "and with --result FILE its outcome is written to a file too",
+            result_path ? result_path : "");
+    if (once->exit_code == 0)
+        once->exit_code = EXIT_INVALID; /* as jobclonectl */
 }
 
 static void once_report(struct once *once)
@@ -113,9 +130,8 @@ static void once_report(struct once *once)
     if (ended && path == once->options->result_path &&
         store_sqlite_end_run(once->host.store, once->run.id, status.state, p.run.finished_ms) < 0)
         log_warning("the end of the run could not be stored: the same command will report it again");
-    report_text_write(&p.run, &p.items, path, &(struct result_sink){stdout_write, NULL});
-    fflush(stdout);
     buf_done(&error);
+    once_print_report(once, &p, path);
 }
 
 static void once_log(enum log_level level, const char *line, const struct log_fields *fields, void *data)

@@ -380,6 +380,28 @@ class Streams(BenchCase):
         self.assertEqual(json.loads(bench.result_file.read_text())["state"], "succeeded")
         self.assert_each_once(bench, names)
 
+    def test_a_report_that_cannot_be_written_is_no_success(self):
+        bench = self.bench()
+        clones, names = backups(2)
+        bench.plan(clones)
+        with open("/dev/full", "w") as full:
+            run = subprocess.run(bench.command(), timeout=60, stdin=subprocess.DEVNULL, stdout=full,
+                                 stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(run.returncode, USAGE, run.stderr)
+        self.assertIn("the report cannot be written to standard output: No space left on device", run.stderr)
+        self.assertIn(f"is succeeded, and its outcome is in {bench.result_file}", run.stderr)
+        self.assertEqual(json.loads(bench.result_file.read_text())["totals"]["succeeded"], 2)
+        self.assert_each_once(bench, names)
+
+    def test_an_answer_that_cannot_be_written_is_no_success(self):
+        bench = self.bench()
+        for word in ("--check", "--version", "--help"):
+            with self.subTest(word=word), open("/dev/full", "w") as full:
+                run = subprocess.run([*bench.command()[:3], word], timeout=60, stdout=full, stderr=subprocess.PIPE,
+                                     text=True, check=False)
+                self.assertEqual(run.returncode, USAGE)
+                self.assertIn("the answer cannot be written to standard output", run.stderr)
+
     def test_standard_output_is_closed(self):
         self.closed(1)
 
