@@ -122,14 +122,28 @@ static int replace(const char *path,
     return r;
 }
 
+/* Opening a FIFO that nobody reads would wait for ever; once open, its reader is waited for. */
+static int open_straight(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0)
+        return fd;
+    int r = -errno;
+    close(fd);
+    return r;
+}
+
 static int write_straight(const char *path,
                           int (*produce)(int (*write)(const char *data, size_t len, void *sink), void *sink,
                                          void *user),
                           void *user)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open_straight(path);
     if (fd < 0)
-        return -errno;
+        return fd;
     int r = fill(fd, produce, user);
     if (close(fd) < 0 && r == 0)
         r = -errno;
@@ -152,7 +166,10 @@ int result_file_write(const char *path,
         _cleanup_free_ char *real = there ? realpath(path, NULL) : NULL;
         r = replace(real != NULL ? real : path, produce, user);
     }
-    if (r < 0)
+    if (r == -ENXIO)
+        buf_printf(ret_error, "%s cannot be written: nobody reads from it; start its reader, or name a file",
+                   path);
+    else if (r < 0)
         buf_printf(ret_error, "%s cannot be written: %s", path, strerror(-r));
     return r;
 }

@@ -185,6 +185,27 @@ static void links_are_followed_and_devices_kept(void **state)
     assert_true(S_ISCHR(st.st_mode));
 }
 
+static void a_fifo_is_not_waited_for(void **state)
+{
+    (void)state;
+    char path[128], got[64];
+    struct buf error = BUF_INIT(1024);
+    struct order order = {.lines = 1};
+    in_folder("fifo", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(30); /* it would be waited for */
+    assert_int_equal(result_file_write(path, produce, &order, &error), -ENXIO);
+    assert_non_null(
+        strstr(buf_str(&error), "fifo cannot be written: nobody reads from it; start its reader"));
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_int_equal(result_file_write(path, produce, &order, &error), 0);
+    assert_true(read(reader, got, sizeof(got)) > 0);
+    alarm(0);
+    close(reader);
+    buf_done(&error);
+}
+
 static void name_alone_is_the_working_folder(void **state)
 {
     (void)state;
@@ -212,6 +233,7 @@ int main(void)
         IN_FOLDER(failure_leaves_the_old_file),
         IN_FOLDER(missing_folder_and_folders_are_errors),
         IN_FOLDER(links_are_followed_and_devices_kept),
+        IN_FOLDER(a_fifo_is_not_waited_for),
         IN_FOLDER(name_alone_is_the_working_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
