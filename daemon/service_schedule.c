@@ -203,6 +203,39 @@ static void on_hand(int error, void *data)
     free(hand);
 }
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Is that the file's name, with its ending or without? */
+static bool names_file(const char *word, const char *file)
+{
+    size_t len = strlen(word);
+    file = base_name(file);
+    return strncmp(word, file, len) == 0 &&
+           (!file[len] || strcmp(file + len, ".yaml") == 0 || strcmp(file + len, ".yml") == 0);
+}
+
+/* No plan is known by that name, but a file that was never good has no other name than its own. */
+static void reply_unknown(struct control_request *request, const struct service *service, const char *name)
+{
+    for (size_t i = 0; i < plans_dir_count(service->plans); i++) {
+        struct plans_info info = plans_dir_info(service->plans, i);
+        if (info.name || !info.error || !names_file(base_name(name), info.file))
+            continue;
+        control_reply_error(
+            request, CONTROL_E_STATE,
+            "%s is there, but not good: %.*s (correct it; \"jobclonectl schedules\" shows all "
+            "of its mistakes)",
+            info.file, (int)strcspn(info.error, "\n"), info.error);
+        return;
+    }
+    control_reply_error(request, CONTROL_E_NOT_FOUND, "there is no plan \"%s\" in %s", name,
+                        service->boot->plans_directory);
+}
+
 void service_op_run_schedule(struct control_request *request, const char *name, void *data)
 {
     struct service *service = data;
@@ -223,8 +256,7 @@ void service_op_run_schedule(struct control_request *request, const char *name, 
         return;
     service->hands = hand->next;
     if (r == -ENOENT)
-        control_reply_error(request, CONTROL_E_NOT_FOUND, "there is no plan \"%s\" in %s", name,
-                            service->boot->plans_directory);
+        reply_unknown(request, service, name);
     else
         control_reply_error(request, CONTROL_E_BUSY, "plan \"%s\" is being started already; try again", name);
     free(hand);

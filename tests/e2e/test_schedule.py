@@ -1,8 +1,10 @@
 """plans.d: what is due becomes a run; edits, restarts, overlap, by hand."""
 import json
+import subprocess
 import time
 import unittest
 
+import harness
 from daemon import ServiceCase
 from harness import OK
 
@@ -119,6 +121,21 @@ class Schedule(ServiceCase):
         self.assertEqual(self.schedule(daemon, "rare")["last"]["run"], run)
         status, answer = daemon.call("POST", "/v1/schedules/other/run")
         self.assertEqual(status, 404, answer)
+
+    def test_by_hand_a_plan_that_is_not_good(self):
+        bench, daemon = self.begun(good={})
+        self.write(bench, "bad", clones=[{"name": "x", "sorce": "T"}])
+        bench.wait_for(lambda: "bad.yaml is not good" in daemon.err())
+        file = bench.folder / "plans.d" / "bad.yaml"
+        for word in ("bad.yaml", "bad", str(file)):
+            done = subprocess.run([harness.BIN / "jobclonectl", "--socket", bench.socket, "submit", "--scheduled", word],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual((done.returncode, done.stdout), (harness.USAGE, ""), done.stderr)
+            self.assertIn(f"{file} is there, but not good: {file}:1:", done.stderr)
+            self.assertIn('unknown key "sorce" in a clone; did you mean "source"?', done.stderr)
+        status, answer = daemon.call("POST", "/v1/schedules/ba/run")
+        self.assertEqual((status, answer["message"]), (404, f'there is no plan "ba" in {bench.folder / "plans.d"}'))
+        self.assertEqual(self.runs(daemon), [])
 
 
 if __name__ == "__main__":
