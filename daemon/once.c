@@ -336,7 +336,9 @@ static int once_accept(struct once *once, struct plan **plan)
     if (r == -ENOENT)
         r = once_new_run(once, *plan, now);
     if (r < 0)
-        fprintf(stderr, "the run cannot be stored in %s: %s\n",
+        fprintf(stderr,
+                "the run cannot be stored in %s: %s; look at that disk and at its rights, then give "
+                "the same command again\n",
                 host_state_directory(once->settings, once->options->state_directory), strerror(-r));
     return r < 0 ? EXIT_UNREACHABLE : 0;
 }
@@ -378,7 +380,8 @@ static int once_start(struct once *once, struct plan *plan)
         r = run_load_add(&load, once->host.engine, ENGINE_RUN, once->resumed, loop_now());
     run_load_done(&load);
     if (r < 0)
-        fprintf(stderr, "the run cannot be started: %s\n", strerror(-r));
+        fprintf(stderr, "the run cannot be started: %s; see to it, then the same command goes on with it\n",
+                strerror(-r));
     else if (once->resumed &&
              engine_run_status(once->host.engine, once->run.id).over_ms <= loop_now().mono_ms)
         log_warning("the time of the run (timeouts.run) is over: nothing more is started");

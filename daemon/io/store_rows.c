@@ -127,8 +127,8 @@ void store_explain(sqlite3 *db, int error, const char *path, struct buf *ret_err
     else if (error == -EBUSY)
         buf_printf(ret_error, "%s is held by another program: close it there", path);
     else
-        buf_printf(ret_error, "%s cannot be used: %s (%s)", path, strerror(-error),
-                   db != NULL ? sqlite3_errmsg(db) : "out of memory");
+        buf_printf(ret_error, "%s cannot be used: %s (%s); look at the rights of the file and at its disk",
+                   path, strerror(-error), db != NULL ? sqlite3_errmsg(db) : "out of memory");
 }
 
 int store_exec(sqlite3 *db, const char *sql)

@@ -83,7 +83,19 @@ struct store *store_sqlite_port(struct store_sqlite *store)
 
 static void explain_directory(const char *directory, const char *what, int error, struct buf *ret_error)
 {
-    buf_printf(ret_error, "state directory %s: %s: %s", directory, what, strerror(-error));
+    const char *remedy = "look at the path and the disk, or name another with --state or state.directory";
+    if (error == -EACCES || error == -EPERM)
+        remedy = "give the directory to this user (chown), or name another with --state or state.directory";
+    else if (error == -ENOENT)
+        remedy = "make the folder in which it is to lie, or name another with --state or state.directory";
+    else if (error == -ENOTDIR || error == -EISDIR || error == -ELOOP)
+        remedy = "move what is in the way, or name another with --state or state.directory";
+    else if (error == -EROFS)
+        remedy = "its file system is read-only: mount it to be written, or name another with --state or "
+                 "state.directory";
+    else if (error == -ENOSPC || error == -EDQUOT)
+        remedy = "make room on that disk";
+    buf_printf(ret_error, "state directory %s: %s: %s; %s", directory, what, strerror(-error), remedy);
 }
 
 /* Its name must be as durable as what will lie in it. A parent that may not be read is left alone. */

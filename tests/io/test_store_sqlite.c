@@ -310,12 +310,35 @@ static void full_disk_is_survived(void **state)
     assert_string_equal(answer, "2000 2000");
 }
 
-static void missing_parent_is_said(void **state)
+static void is_refused(struct world *world, const char *directory, int error, const char *sentence)
+{
+    buf_reset(&world->error);
+    assert_int_equal(store_sqlite_open(&world->loop, directory, &world->store, &world->error), error);
+    assert_string_equal(buf_str(&world->error), sentence);
+}
+
+/* Each with what to do. */
+static void directories_that_cannot_be_are_said(void **state)
 {
     struct world *world = *state;
-    assert_int_equal(store_sqlite_open(&world->loop, "/nonexistent/state", &world->store, &world->error),
-                     -ENOENT);
-    assert_non_null(strstr(buf_str(&world->error), "/nonexistent/state: cannot be created"));
+    is_refused(
+        world, "/nonexistent/state", -ENOENT,
+        "state directory /nonexistent/state: cannot be created: No such file or directory; make the folder "
+        "in which it is to lie, or name another with --state or state.directory");
+    is_refused(
+        world, "/dev/null", -ENOTDIR,
+        "state directory /dev/null: cannot be opened: Not a directory; move what is in the way, or name "
+        "another with --state or state.directory");
+    char lock[128], sentence[512];
+    snprintf(lock, sizeof(lock), "%s/lock", world->directory);
+    assert_int_equal(mkdir(lock, 0700), 0);
+    snprintf(sentence, sizeof(sentence),
+             "state directory %s: its file `lock` cannot be opened: Is a directory; move what is in the way, "
+             "or name "
+             "another with --state or state.directory",
+             world->directory);
+    is_refused(world, world->directory, -EISDIR, sentence);
+    assert_int_equal(rmdir(lock), 0);
 }
 
 static void states_have_the_words_of_the_contract(void **state)
@@ -331,12 +354,18 @@ static void states_have_the_words_of_the_contract(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_WORLD(items_come_back_whole),          IN_WORLD(runs_are_found_until_they_end),
-        IN_WORLD(batch_is_all_or_nothing),        IN_WORLD(history_keeps_transitions),
-        IN_WORLD(held_names_are_those_of_others), IN_WORLD(prune_forgets_old_ended_runs),
-        IN_WORLD(second_opener_is_refused),       IN_WORLD(modes_keep_others_out),
-        IN_WORLD(strange_files_are_refused),      IN_WORLD(full_disk_is_survived),
-        IN_WORLD(missing_parent_is_said),         cmocka_unit_test(states_have_the_words_of_the_contract),
+        IN_WORLD(items_come_back_whole),
+        IN_WORLD(runs_are_found_until_they_end),
+        IN_WORLD(batch_is_all_or_nothing),
+        IN_WORLD(history_keeps_transitions),
+        IN_WORLD(held_names_are_those_of_others),
+        IN_WORLD(prune_forgets_old_ended_runs),
+        IN_WORLD(second_opener_is_refused),
+        IN_WORLD(modes_keep_others_out),
+        IN_WORLD(strange_files_are_refused),
+        IN_WORLD(full_disk_is_survived),
+        IN_WORLD(directories_that_cannot_be_are_said),
+        cmocka_unit_test(states_have_the_words_of_the_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
