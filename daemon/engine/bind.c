@@ -247,7 +247,7 @@ static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item
     char name[RENAMED_MAX];
     for (unsigned number = 2; number <= RENAMES_MAX; number++) {
         renamed(name, item->name, number);
-        if (name_holder(run, slot, name, item->server_id, &hold) ||
+        if (resolve_asked(run, name) || name_holder(run, slot, name, item->server_id, &hold) ||
             taken_has(&run->taken_names, run->slots, item->server_id, name))
             continue;
         const char *known = table_key(&run->names, name);
@@ -261,8 +261,9 @@ static enum name_verdict bind_rename(struct run *run, uint32_t slot, struct item
         *ret_number = number;
         return NAME_FREE;
     }
-    buf_printf(&p->text, "'%s' and all of its numbered names up to (%d) are there already", item->name,
-               RENAMES_MAX);
+    buf_printf(&p->text,
+               "'%s' and all of its numbered names up to (%d) are there already, or asked for by this plan",
+               item->name, RENAMES_MAX);
     problem_is(p, ITEM_E_NAME_CONFLICT);
     return NAME_BAD;
 }

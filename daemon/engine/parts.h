@@ -226,7 +226,9 @@ struct run {
     struct want *jobs, *repositories;
     size_t n_jobs, n_repositories;
     struct table job_names, job_ids, repository_names, repository_ids; /* to wants */
-    struct table names; /* wanted names: to 1 + hit, 0 while nobody has it */
+    struct table names;    /* wanted names: to 1 + hit, 0 while nobody has it */
+    struct table numbered; /* names of clones that end as those of a rename do; when they are known */
+    bool numbered_known;
     struct hit *hits;
     size_t n_hits, size_hits;
     struct kept *kept;
@@ -524,6 +526,7 @@ void resolve_done(struct run *run);
 void resolve_refused(struct run *run, const struct exchange *exchange, const char *why);
 struct want *resolve_want(const struct run *run, const struct plan_ref *ref, bool job);
 int resolve_name(struct run *run, const char *name);
+bool resolve_asked(struct run *run, const char *name);
 int resolve_add_hit(struct run *run, const struct hit *hit);
 void bind_sources(struct run *run);
 bool bind_more_names(struct run *run);

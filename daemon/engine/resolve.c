@@ -57,6 +57,25 @@ int resolve_name(struct run *run, const char *name)
     return table_get(&run->names, name) == TABLE_NONE ? table_put(&run->names, name, 0) : 0;
 }
 
+static void find_numbered(struct run *run)
+{
+    run->numbered_known = true;
+    for (size_t i = 0; i < run->n; i++) {
+        const struct plan_clone *clone = &run->plan->clones[i];
+        size_t len = clone->late ? 0 : strlen(clone->name);
+        if (len && clone->name[len - 1] == ')' && table_put(&run->numbered, clone->name, (uint32_t)i) < 0)
+            engine_out_of_memory();
+    }
+}
+
+/* Does a clone of the plan ask for that numbered name itself, on whichever backup server? */
+bool resolve_asked(struct run *run, const char *name)
+{
+    if (!run->numbered_known)
+        find_numbered(run);
+    return table_get(&run->numbered, name) != TABLE_NONE;
+}
+
 int resolve_add_hit(struct run *run, const struct hit *hit)
 {
     uint32_t first = table_get(&run->names, hit->name);
@@ -134,6 +153,8 @@ void resolve_done(struct run *run)
     table_done(&run->repository_names);
     table_done(&run->repository_ids);
     table_done(&run->names);
+    table_done(&run->numbered);
+    run->numbered_known = false;
     taken_done(&run->taken_names);
     taken_done(&run->taken_folders);
     free(run->hits);

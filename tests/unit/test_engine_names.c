@@ -50,6 +50,43 @@ static void a_younger_item_takes_another_name(void **state)
     assert_each_once(tiny, renamed, 1);
 }
 
+/* Whoever asks for a name gets it, though a rename before it could take it. */
+static void a_rename_leaves_what_the_plan_asks_for(void **state)
+{
+    static const char *const names[] = {"One", "One (3)", "One (2)", "One)"};
+    static const char *const made[] = {"One (4)", "One (3)", "One (2)", "One)"};
+    struct tiny *tiny = *state;
+    tiny_add_job(tiny, "One", "by somebody else");
+    struct plan *plan = tiny_plan(names, 4, ON_CONFLICT_FAIL);
+    plan->clones[0].on_conflict = ON_CONFLICT_RENAME;
+    tiny_add_run(tiny, A, plan, (struct engine_run_options){0});
+    assert_true(tiny_until_over(tiny, A));
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(tiny_state(tiny, A, i), ITEM_SUCCEEDED);
+        assert_string_equal(tiny_item(tiny, A, i)->name, made[i]);
+    }
+    assert_each_once(tiny, made, 4);
+}
+
+/* So too where those that it asks for are more than are asked for at first. */
+static void a_rename_leaves_many_names(void **state)
+{
+    static const char *const renamed[] = {"One (17)"};
+    struct tiny *tiny = *state;
+    char text[16][16];
+    const char *names[16] = {"One"};
+    for (int i = 1; i < 16; i++) {
+        snprintf(text[i], sizeof(text[i]), "One (%d)", i + 1);
+        names[i] = text[i];
+    }
+    tiny_add_job(tiny, "One", "by somebody else");
+    add(tiny, A, names, 16, ON_CONFLICT_RENAME);
+    assert_true(tiny_until_over(tiny, A));
+    assert_string_equal(tiny_item(tiny, A, 0)->name, "One (17)");
+    assert_each_once(tiny, renamed, 1);
+    assert_each_once(tiny, names + 1, 15);
+}
+
 /* More than are asked for at first. */
 static void a_name_beyond_many_others(void **state)
 {
@@ -176,6 +213,8 @@ int main(void)
         test(a_younger_item_waits_then_conflicts),
         test(a_younger_item_skips_what_the_older_made),
         test(a_younger_item_takes_another_name),
+        test(a_rename_leaves_what_the_plan_asks_for),
+        test(a_rename_leaves_many_names),
         test(a_name_beyond_many_others),
         test(a_younger_item_gets_a_name_that_came_free),
         test(a_name_stays_held_when_its_run_is_gone),
