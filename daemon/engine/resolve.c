@@ -515,8 +515,7 @@ uint64_t resolve_due(const struct run *run)
         server->session.state != SESSION_OPEN || server->unreachable_ms || !server_room(server) ||
         run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
-    if (!(run->phase != PHASE_SOURCES && resolve_unasked(run)) &&
-        !(resolve_unread(run) && !run->asking))
+    if (!(run->phase != PHASE_SOURCES && resolve_unasked(run)) && !(resolve_unread(run) && !run->asking))
         return INSTANT_NEVER;
     uint64_t due = run->ask_ms;
     if (due < server->probe_ms)
