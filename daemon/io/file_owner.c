@@ -104,7 +104,21 @@ int file_owner_stat(int fd, struct stat *ret)
 
 /* ---- answering ---- */
 
-/* The descriptor that came along, or -1. */
+/* The room for one descriptor has, for its alignment, room for two. */
+static size_t descriptors_of(struct msghdr *message, int *ret, size_t size)
+{
+    size_t n = 0;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t came = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < came && n < size; i++)
+            memcpy(&ret[n++], CMSG_DATA(head) + i * sizeof(int), sizeof(int));
+    }
+    return n;
+}
+
+/* The one descriptor that came along, or -1: then whatever came is closed. */
 static int receive_file(int from)
 {
     union {
@@ -117,14 +131,14 @@ static int receive_file(int from)
                              .msg_iovlen = 1,
                              .msg_control = control.space,
                              .msg_controllen = sizeof(control.space)};
-    int fd = -1;
-    if (recvmsg(from, &message, MSG_CMSG_CLOEXEC) < 1)
-        return -1;
-    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-        head->cmsg_len == CMSG_LEN(sizeof(fd)))
-        memcpy(&fd, CMSG_DATA(head), sizeof(fd));
-    return fd;
+    int fds[sizeof(control.space) / sizeof(int)];
+    ssize_t len = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+    size_t n = len < 0 ? 0 : descriptors_of(&message, fds, ARRAY_SIZE(fds));
+    if (len == 1 && n == 1 && !(message.msg_flags & MSG_CTRUNC))
+        return fds[0];
+    for (size_t i = 0; i < n; i++)
+        close(fds[i]);
+    return -1;
 }
 
 static void answer_one(int client)

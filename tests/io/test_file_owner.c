@@ -1,4 +1,5 @@
 /* Owners that the kernel hides: a helper process, and a child behind a wall of its own. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -143,6 +144,64 @@ static void helper_bears_bad_clients(void **state)
     close(fd);
 }
 
+static size_t open_in_helper(void)
+{
+    char path[64];
+    size_t n = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)bench.helper);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    while (readdir(folder))
+        n++;
+    closedir(folder);
+    return n;
+}
+
+/* Sends that many descriptors in one message. The answer's length: 0 when there is none. */
+static ssize_t send_files(int file, size_t n)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    union {
+        char space[CMSG_SPACE(8 * sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    char answer[16];
+    struct iovec part = {answer, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.space,
+                             .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(n * sizeof(int));
+    answer[0] = 0;
+    for (size_t i = 0; i < n; i++)
+        memcpy(CMSG_DATA(head) + i * sizeof(int), &file, sizeof(file));
+    strcpy(address.sun_path, bench.socket);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(sendmsg(fd, &message, 0), 1);
+    ssize_t len = recv(fd, answer, sizeof(answer), 0);
+    close(fd);
+    return len < 0 ? 0 : len;
+}
+
+/* Two fit where there is room for one. */
+static void helper_keeps_no_descriptor(void **state)
+{
+    (void)state;
+    int file = open(bench.file, O_RDONLY | O_CLOEXEC);
+    size_t before = open_in_helper();
+    for (size_t n = 2; n <= 8; n++)
+        assert_int_equal(send_files(file, n), 0);
+    assert_true(send_files(file, 1) > 0);
+    for (int i = 0; i < 500 && open_in_helper() > before; i++)
+        usleep(10000); /* it answers before it closes */
+    assert_int_equal(open_in_helper(), before);
+    close(file);
+}
+
 static void no_helper_is_an_error(void **state)
 {
     uid_t uid;
@@ -160,6 +219,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hidden_owner_is_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_asked_without_a_wall, set_up, tear_down),
         cmocka_unit_test_setup_teardown(helper_bears_bad_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(helper_keeps_no_descriptor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_helper_is_an_error, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
