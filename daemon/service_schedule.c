@@ -185,6 +185,12 @@ static void reply_hand(const struct service_hand *hand, int error)
         control_reply_error(hand->request, CONTROL_E_STATE,
                             "plan \"%s\" is not good as it is now; \"jobclonectl schedules\" says why",
                             hand->name);
+    else if (error == -ENOTUNIQ)
+        control_reply_error(
+            hand->request, CONTROL_E_STATE,
+            "plan \"%s\" was not started: another file of plans.d has that name too; rename one "
+            "of them (\"jobclonectl schedules\" says which)",
+            hand->name);
     else if (error == -ENOENT)
         control_reply_error(hand->request, CONTROL_E_NOT_FOUND, "the plan \"%s\" is gone from plans.d",
                             hand->name);

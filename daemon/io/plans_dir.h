@@ -64,7 +64,8 @@ int plans_dir_set_settings(struct plans_dir *dir, const struct settings *setting
 void plans_dir_clock_set(struct plans_dir *dir);
 
 /* Carries out a plan once, now, as ops->start with due_ms 0; on_done is that of start, or gets -EINVAL when
- * it is not good, or -EBUSY when it may not run beside one that is open. 0; -ENOENT when there is no such
+ * it is not good, -EBUSY when it may not run beside one that is open, or -ENOTUNIQ when another file has got
+ * its name meanwhile. 0; -ENOENT when there is no such
  * plan; -EALREADY while another wish for it is under way. */
 int plans_dir_run(struct plans_dir *dir, const char *plan, plans_on_done *on_done, void *data);
 

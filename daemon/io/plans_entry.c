@@ -269,6 +269,8 @@ static void find_clashes(struct plans_dir *dir)
             entry->clash = NULL;
         else if (!had)
             log_warning("%s", entry->clash);
+        if (entry->clash)
+            plans_fire_clash(entry);
     }
 }
 

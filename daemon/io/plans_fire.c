@@ -34,6 +34,14 @@ static void fire_end(struct plans_entry *entry)
     entry->look = entry->schedule.given;
 }
 
+void plans_fire_clash(struct plans_entry *entry)
+{
+    if (entry->firing != FIRING_WANTED || !entry->on_hand)
+        return;
+    fire_end(entry);
+    plans_hand_end(entry, -ENOTUNIQ);
+}
+
 /* The file that waits for the answer, whatever its plan's name is by now; NULL when it is gone. */
 static struct plans_entry *find_asked(const struct plans_dir *dir, const struct answer *answer)
 {

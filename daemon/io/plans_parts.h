@@ -150,6 +150,8 @@ void plans_leave_out(struct plans_dir *dir, const char *name, int64_t due_ms);
 void plans_fire_read(struct plans_dir *dir, struct plans_entry *entry, struct plans_version *version,
                      int64_t accepted_ms);
 void plans_hand_end(struct plans_entry *entry, int error);
+/* Another file has its plan's name: who wants it by hand hears so, if it has not been read yet. */
+void plans_fire_clash(struct plans_entry *entry);
 
 /* plans_dir.c */
 void plans_turn(struct plans_dir *dir);

@@ -2,6 +2,8 @@
  * calendars are asked of the real systemd-analyze. */
 #include "plans_fixture.h"
 
+#include <fcntl.h>
+
 static void what_is_due_is_started_once_each(void **state)
 {
     (void)state;
@@ -120,6 +122,52 @@ static void renamed_while_it_becomes_a_run(void **state)
     end();
 }
 
+/* Puts a plan there that was written long ago, so that the next scan takes it. */
+static void move_old_plan(const char *file, const char *name)
+{
+    static const struct timespec long_ago[] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    char aside[256], path[256];
+    write_plan(".aside", name, NULL, CLONES);
+    snprintf(aside, sizeof(aside), "%s/.aside", w.plans);
+    snprintf(path, sizeof(path), "%s/%s", w.plans, file);
+    assert_int_equal(utimensat(AT_FDCWD, aside, long_ago, 0), 0);
+    assert_int_equal(rename(aside, path), 0);
+}
+
+static bool is_alone(void)
+{
+    return plans_dir_count(w.dir) == 1 && has_no_error();
+}
+
+/* The wish comes while the scan is under way that finds the other file. */
+static void by_hand_in_a_clash(void **state)
+{
+    struct server_settings server = {.name = (char[]){"prod"}};
+    struct settings settings = {.servers = &server, .n_servers = 1, .plan_bytes = 65536, .plan_items = 100};
+    char path[256];
+    (void)state;
+    write_plan("b.yaml", "twin", NULL, CLONES);
+    begin();
+    plans_dir_start(w.dir);
+    assert_true(turn_until(has_plan, 30000));
+    move_old_plan("a.yaml", "twin");
+    assert_int_equal(plans_dir_set_settings(w.dir, &settings), 0);
+    w.by_hand = 1;
+    assert_int_equal(plans_dir_run(w.dir, "twin", on_hand, NULL), 0);
+    assert_true(turn_until(hand_answered, 10000));
+    assert_int_equal(w.by_hand, -ENOTUNIQ);
+    assert_int_equal(w.n_started, 0);
+    snprintf(path, sizeof(path), "%s/a.yaml", w.plans);
+    unlink(path);
+    assert_true(turn_until(is_alone, 30000));
+    w.by_hand = 1;
+    assert_int_equal(plans_dir_run(w.dir, "twin", on_hand, NULL), 0);
+    assert_true(turn_until(hand_answered, 30000));
+    assert_int_equal(w.by_hand, 0);
+    assert_int_equal(w.n_started, 1);
+    end();
+}
+
 static void by_hand(void **state)
 {
     (void)state;
@@ -183,6 +231,7 @@ int main(void)
         TEST(what_could_not_be_stored_is_tried_again),
         TEST(renamed_while_it_becomes_a_run),
         TEST(by_hand),
+        TEST(by_hand_in_a_clash),
         TEST(csv_files_are_those_of_the_due_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
