@@ -170,7 +170,8 @@ static void view_server(const struct service *service, const struct host_server 
                                    .url = settings->url,
                                    .state = server_word(s.trouble),
                                    .session = session_word(s.session),
-                                   .message = s.trouble == SERVER_FINE ? NULL : s.message,
+                                   .message =
+                                       s.trouble != SERVER_FINE && *server->trouble ? server->trouble : NULL,
                                    .unreachable_ms = wall_of(s.since_ms, false),
                                    .probe_ms = wall_of(s.probe_ms, true),
                                    .in_flight = s.in_flight,

@@ -323,6 +323,7 @@ class Reloads(ServiceCase):
         run = daemon.submit(backups(2)[0])
         bench.wait_for(lambda: daemon.good("GET", "/v1/status")["servers"][0]["state"] == "credentials")
         self.assertIn("check username and password", daemon.show(run)["trouble"])
+        self.assertEqual(daemon.good("GET", "/v1/status")["servers"][0]["message"], daemon.show(run)["trouble"])
         plan = {"file": "p.yaml", "plan": bench.plan_file.read_text(), "csv": []}
         status, answer = daemon.call("POST", "/v1/preview", plan)
         self.assertEqual((status, answer["code"]), (502, "credentials_refused"))
