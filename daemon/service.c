@@ -224,6 +224,7 @@ static void service_stop(struct service *service)
     notify_stopping(DRAIN_MS + LEAVE_MS);
     service_spool_close(service);
     service_schedule_close(service);
+    service_renders_stop(service);
     engine_stop(service->host.engine);
 }
 

@@ -19,6 +19,11 @@
 
 /* ---- answers ---- */
 
+static void reply_stopping(struct control_request *request)
+{
+    control_reply_error(request, CONTROL_E_STOPPING, "the daemon is about to end; try again when it is back");
+}
+
 static void reply_error(struct control_request *request, int error, const struct service_run *run)
 {
     const char *id = run ? run->row.id : "it", *state = run ? run_state_name(service_run_state(run)) : "over";
@@ -54,6 +59,9 @@ static void reply_error(struct control_request *request, int error, const struct
                             "the plan of run %s is still being filed in the spool's accepted/; the log says "
                             "what keeps it from that; try again",
                             id);
+        break;
+    case -ESHUTDOWN:
+        reply_stopping(request);
         break;
     case -ENOSPC:
     case -EIO:
@@ -193,13 +201,16 @@ static void on_rendered(int error, int result_fd, int report_fd, void *data)
 static void found_render(struct find_job *job, struct service_run *run, struct store_run *row)
 {
     struct render_wish *wish = malloc(sizeof(*wish));
+    int r = -ENOMEM;
     (void)run;
-    if (wish)
+    if (wish) {
         *wish = (struct render_wish){job->request, job->report};
-    if (wish && service_render(job->service, row->id, on_rendered, wish) == 0)
+        r = service_render(job->service, row->id, on_rendered, wish);
+    }
+    if (r == 0)
         return;
     free(wish);
-    reply_error(job->request, -ENOMEM, NULL);
+    reply_error(job->request, r, NULL);
 }
 
 static void render(struct service *service, struct control_request *request, const char *part, bool report)
@@ -269,8 +280,7 @@ static void command(struct service *service, struct control_request *request, co
                     enum run_command what)
 {
     if (service->stopping) {
-        control_reply_error(request, CONTROL_E_STOPPING,
-                            "the daemon is about to end; try again when it is back");
+        reply_stopping(request);
         return;
     }
     struct find_job *job = find_new(service, request, part);

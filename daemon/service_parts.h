@@ -137,10 +137,13 @@ int service_work(struct service *service, void (*work)(void *data), void (*on_do
 /* ---- service_render.c: results and reports ---- */
 
 /* Writes the result and the report of a run into memory files, from what is stored; when many are asked for,
- * a few at a time. The callback takes the descriptors; with an error there are none. 0, or -ENOMEM: then it
- * is not called. */
+ * a few at a time. The callback takes the descriptors; with an error there are none. 0, -ENOMEM, or
+ * -ESHUTDOWN when it would have to wait and the daemon stops: then it is not called. */
 int service_render(struct service *service, const char *run_id,
                    void (*on_done)(int error, int result_fd, int report_fd, void *data), void *data);
+
+/* The daemon stops: those that wait get -ESHUTDOWN. */
+void service_renders_stop(struct service *service);
 
 /* Files the run in the spool instead, with result and report; the callback takes `filed` (heap): where it
  * lies now. With an error there is a sentence. */

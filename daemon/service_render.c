@@ -230,16 +230,28 @@ static void render_wait(struct service *service, struct render_job *job)
     service->render_last = job;
 }
 
+void service_renders_stop(struct service *service)
+{
+    while (service->render_first) {
+        struct render_job *job = service->render_first;
+        service->render_first = job->next;
+        render_end(job, -ESHUTDOWN);
+    }
+}
+
 int service_render(struct service *service, const char *run_id,
                    void (*on_done)(int error, int result_fd, int report_fd, void *data), void *data)
 {
+    bool waits = service->renders == RENDERS_AT_ONCE;
+    if (waits && service->stopping)
+        return -ESHUTDOWN;
     struct render_job *job = malloc(sizeof(*job));
     if (!job)
         return -ENOMEM;
     *job = (struct render_job){
         .service = service, .result_fd = -1, .report_fd = -1, .on_done = on_done, .data = data};
     strncpy(job->run_id, run_id, ULID_LEN);
-    if (service->renders == RENDERS_AT_ONCE) {
+    if (waits) {
         render_wait(service, job);
         return 0;
     }

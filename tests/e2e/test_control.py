@@ -169,5 +169,29 @@ class Reports(service.ServiceCase):
         self.assertLess(self.peak_kib() - before, self.MORE_KIB)
         self.assertEqual(self.daemon.stop(), 0)
 
+    def test_the_end_does_not_wait_for_those_that_wait(self):
+        """Two are written at a time: the others hear that the daemon stops, and nothing of them is left."""
+        bench = self.service()
+        self.daemon = bench.up()
+        run = self.daemon.submit([{"for_each": {"count": self.ITEMS}, "name": "C ${index}", "source": "there is none"}])
+        self.daemon.wait_ended(run)
+        began = time.monotonic()
+        self.daemon.result(run)
+        one_s = time.monotonic() - began
+        command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "80", "--unix-socket", bench.socket,
+                   f"http://jobclone/v1/runs/{run}/result"]
+        clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(30)]
+        descriptors = pathlib.Path(f"/proc/{self.daemon.process.pid}/fd")
+        bench.wait_for(lambda: len([fd for fd in descriptors.iterdir() if "socket" in os.readlink(fd)]) > 30)
+        began = time.monotonic()
+        self.assertEqual(self.daemon.stop(), 0)
+        end_s = time.monotonic() - began
+        codes = [client.communicate()[0] for client in clients]
+        print(f"one result {one_s:.2f} s, the end {end_s:.2f} s, {codes}")
+        self.assertLessEqual(set(codes), {"200", "503", "000"})
+        self.assertGreater(codes.count("503"), 10)
+        self.assertLess(end_s, 8 * one_s + 2)
+
+
 if __name__ == "__main__":
     unittest.main()
