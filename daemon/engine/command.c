@@ -38,7 +38,7 @@ static int may_cancel(const struct run *run, enum run_command command)
 
 static int may_retry(const struct run *run)
 {
-    if (!run->end_stored)
+    if (!run->end_stored || run->server->absent)
         return -EINVAL;
     return run->count[ITEM_FAILED] + run->count[ITEM_CANCELLED] + run->count[ITEM_UNKNOWN] ? 0 : -EALREADY;
 }

@@ -84,6 +84,7 @@ enum engine_run_mode {
     ENGINE_RUN,      /* to be carried out */
     ENGINE_LOOK,     /* of its items only those in doubt are settled, by looking; nothing is sent */
     ENGINE_PREVIEW,  /* names are resolved, then it is over: nothing is stored, nothing sent */
+    ENGINE_CANCEL,   /* its server is gone: what has not left is cancelled, and nobody is asked */
     ENGINE_ENDED_RUN /* has ended: kept to be retried */
 };
 
@@ -102,7 +103,8 @@ struct engine_run_options {
 };
 
 /* Adds a run; it begins with the next turn. 0, -ENOENT when its server is not known, -EEXIST when the run
- * is there already, or -ENOMEM. */
+ * is there already, -ENOMEM; or -EBUSY for ENGINE_CANCEL, which needs no server, when one of its items may
+ * have reached it: it must be asked then. */
 int engine_add_run(struct engine *engine, const struct engine_run_options *options, struct instant now);
 
 /* Commands of the operator. Each takes effect in the next turn and is durable when on_run tells of the run

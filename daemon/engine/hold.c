@@ -218,6 +218,12 @@ bool hold_wants_marks(const struct run *run)
 
 /* ---- all of them ---- */
 
+/* A run whose server is not there holds what it has made there. */
+static bool same_server(const struct run *a, const struct run *b)
+{
+    return a->server == b->server || strcmp(a->server->settings->name, b->server->settings->name) == 0;
+}
+
 /* Adds a hit for each item of another run of the server that holds a wanted name: 0, or negative when out of
  * memory. */
 int hold_collect(struct run *run)
@@ -225,7 +231,7 @@ int hold_collect(struct run *run)
     if (hold_add_kept(run) < 0)
         return -1;
     for (struct run *other = run->engine->runs; other; other = other->next) {
-        if (other == run || other->server != run->server || other->mode == ENGINE_PREVIEW || other->gone)
+        if (other == run || !same_server(other, run) || other->mode == ENGINE_PREVIEW || other->gone)
             continue;
         for (uint32_t i = 0; i < other->n; i++)
             if (hold_add(run, other, i) < 0)

@@ -325,6 +325,7 @@ struct server {
     char *message;
     bool logged_off;
     bool unwanted; /* to be removed: its session is given back at once */
+    bool absent;   /* stands for one that is gone; it is of one run and in no list, so it is never asked */
     /* tasks of this session */
     struct table tasks; /* id to place in task_owners */
     struct task_owner {
@@ -458,6 +459,8 @@ void server_open(struct server *server, char *token, char *session_id);
 void server_forget_token(struct server *server);
 uint32_t server_backup_server(struct server *server, const char *id, const char *name);
 struct server *server_free(struct server *server);
+/* Stands for a server that is not there, for one run, which frees it. NULL when out of memory. */
+struct server *server_absent(struct engine *engine, const char *name);
 struct server *engine_find_server(const struct engine *engine, const char *name);
 
 /* command.c: what the operator asks for */

@@ -19,6 +19,8 @@ struct run *run_free(struct run *run)
     free(run->sources);
     free(run->kept);
     free(run->slots);
+    if (run->server && run->server->absent)
+        server_free(run->server);
     plan_free(run->plan);
     free(run);
     return NULL;
@@ -169,15 +171,23 @@ static int run_fill(struct run *run, const struct engine_run_options *options, s
     return 0;
 }
 
+/* May anything of it be under way at the server? */
+static bool run_moves(const struct run *run)
+{
+    return run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] + run->count[ITEM_IN_DOUBT] > 0;
+}
+
 static void run_begin(struct run *run, const struct engine_run_options *options)
 {
     struct engine *engine = run->engine;
     run->wish = options->wish;
+    if (run->mode == ENGINE_CANCEL && run->wish < RUN_WISH_CANCEL)
+        run->wish = RUN_WISH_CANCEL;
     run->state = run->wish == RUN_WISH_PAUSE ? RUN_PAUSED : RUN_RUNNING;
     if (run->wish >= RUN_WISH_CANCEL)
         run->no_more = ITEM_E_CANCELLED;
-    run->row_changed = run->mode == ENGINE_RUN;
-    if (run->mode == ENGINE_LOOK)
+    run->row_changed = run->mode == ENGINE_RUN || run->mode == ENGINE_CANCEL;
+    if (run->mode == ENGINE_LOOK || run->mode == ENGINE_CANCEL)
         run->phase = PHASE_CLONING;
     if (run->mode == ENGINE_ENDED_RUN) {
         run->phase = PHASE_ENDED;
@@ -201,8 +211,9 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     run->engine = engine;
     run->plan = plan;
     run->n = plan->n_clones;
-    run->server = engine_find_server(engine, plan->server);
     run->mode = options->mode;
+    run->server = run->mode == ENGINE_CANCEL ? server_absent(engine, plan->server)
+                                             : engine_find_server(engine, plan->server);
     run->resumed = options->resumed;
     run->taken_folders.folders = true;
     run->renames = RENAMES_FIRST;
@@ -211,9 +222,12 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     run->slots = calloc(run->n ? run->n : 1, sizeof(*run->slots));
     engine->now = now;
     run_begin_time(run, options->started_ms);
-    int r = !run->server ? -ENOENT : !run->slots ? -ENOMEM : run_fill(run, options, now);
+    bool memory = run->slots && (run->server || run->mode != ENGINE_CANCEL);
+    int r = !memory ? -ENOMEM : !run->server ? -ENOENT : run_fill(run, options, now);
     if (r == 0 && (run->mode == ENGINE_RUN || run->mode == ENGINE_PREVIEW))
         r = resolve_begin(run);
+    if (r == 0 && run->mode == ENGINE_CANCEL && run_moves(run))
+        r = -EBUSY;
     if (r == 0)
         r = hold_keep(run, options);
     if (r < 0) {
@@ -318,7 +332,7 @@ static void run_advance(struct run *run)
     bool installed = run->engine->n_batch == 0;
     bool looking = run->count[ITEM_FAILED] && run->server->sweep.active; /* a clone given up may be found */
     if (run->phase == PHASE_CLOSING && installed && !looking &&
-        (!run->unverified || run->closing_sweeps >= CLOSING_SWEEPS_MAX))
+        (!run->unverified || run->closing_sweeps >= CLOSING_SWEEPS_MAX || run->mode == ENGINE_CANCEL))
         run_end(run);
 }
 
@@ -345,8 +359,7 @@ bool run_under_way(const struct run *run)
 {
     if (run->phase == PHASE_ENDED || run->gone)
         return false;
-    bool busy = run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] + run->count[ITEM_IN_DOUBT] > 0;
-    return busy || (run->mode != ENGINE_LOOK && run->state != RUN_PAUSED && !hours_waits(run));
+    return run_moves(run) || (run->mode != ENGINE_LOOK && run->state != RUN_PAUSED && !hours_waits(run));
 }
 
 void run_decide(struct run *run)
@@ -364,8 +377,10 @@ void run_decide(struct run *run)
     if (run->mode == ENGINE_LOOK)
         return;
     run_check_limits(run);
-    bind_items(run);
-    bind_waiting(run);
+    if (run->mode != ENGINE_CANCEL) {
+        bind_items(run);
+        bind_waiting(run);
+    }
     run_advance(run);
 }
 

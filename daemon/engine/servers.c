@@ -34,8 +34,7 @@ struct server *server_free(struct server *server)
     return NULL;
 }
 
-int engine_add_server(struct engine *engine, const struct server_settings *settings, struct http *http,
-                      const struct api_format *format)
+static struct server *server_new(struct engine *engine)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
@@ -46,9 +45,35 @@ int engine_add_server(struct engine *engine, const struct server_settings *setti
         arena_free(server->arena);
         arena_free(server->task_ids);
         free(server);
-        return -ENOMEM;
+        return NULL;
     }
     server->engine = engine;
+    return server;
+}
+
+struct server *server_absent(struct engine *engine, const char *name)
+{
+    struct server *server = server_new(engine);
+    if (!server)
+        return NULL;
+    struct server_settings *settings = arena_take(server->arena, sizeof(*settings));
+    char *own_name = settings ? arena_take(server->arena, strlen(name) + 1) : NULL;
+    if (!own_name)
+        return server_free(server);
+    *settings = (struct server_settings){
+        .name = strcpy(own_name, name), .in_flight_initial = 1, .in_flight_max = 1, .tasks_max = 1};
+    server->settings = settings;
+    server->absent = true;
+    limit_init(&server->limit, 1, 1);
+    return server;
+}
+
+int engine_add_server(struct engine *engine, const struct server_settings *settings, struct http *http,
+                      const struct api_format *format)
+{
+    struct server *server = server_new(engine);
+    if (!server)
+        return -ENOMEM;
     server->settings = settings;
     server->http = http;
     server->format = format;

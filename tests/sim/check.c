@@ -183,7 +183,7 @@ void check_step(struct world *world)
     if (world->commits_in_flight || world->store_failed || world->wake)
         return;
     for (size_t i = 0; i < world->n_runs; i++)
-        if (world->runs[i].added && !world->runs[i].ended)
+        if (world->runs[i].added && !world->runs[i].ended && !world->runs[i].blocked)
             check_memory(world, &world->runs[i]);
 }
 
@@ -213,7 +213,7 @@ static void check_end_item(struct world *world, const struct sim_run *run, uint3
     else if (item->state != ITEM_SUCCEEDED && item->state != ITEM_UNKNOWN && clones && !late)
         world_fail(world, "run %c item %u is called %s but a clone is there", run->id[25], index, name);
     else if (item->state == ITEM_SUCCEEDED && !item->verified && run->em->quirk == QUIRK_NONE &&
-             !run->em->meddled)
+             !run->em->meddled && !run->alone)
         world_fail(world, "run %c item %u succeeded, but was never seen in the list", run->id[25], index);
 }
 

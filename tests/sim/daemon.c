@@ -1,4 +1,5 @@
 /* The daemon's lives: the engine with its runs, crashes, and the end of runs. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,9 @@ static size_t held_names(const struct world *world, const struct sim_run *run, s
 
 void daemon_add_run(struct world *world, struct sim_run *run)
 {
+    run->blocked = run->em->gone && run->wish < RUN_WISH_CANCEL;
+    if (run->blocked)
+        return;
     static struct engine_held held[SIM_RUNS_MAX * SIM_ITEMS_MAX];
     struct item stored[SIM_ITEMS_MAX];
     size_t n = 0;
@@ -108,9 +112,10 @@ void daemon_add_run(struct world *world, struct sim_run *run)
             stored[n++] = run->rows[i];
     struct engine_run_options options = {.id = run->id,
                                          .plan = make_plan(run),
-                                         .mode = run->looked_at ? ENGINE_LOOK
-                                                 : run->ended   ? ENGINE_ENDED_RUN
-                                                                : ENGINE_RUN,
+                                         .mode = run->looked_at  ? ENGINE_LOOK
+                                                 : run->ended    ? ENGINE_ENDED_RUN
+                                                 : run->em->gone ? ENGINE_CANCEL
+                                                                 : ENGINE_RUN,
                                          .state = run->state,
                                          .wish = run->wish,
                                          .resumed = run->added,
@@ -119,10 +124,16 @@ void daemon_add_run(struct world *world, struct sim_run *run)
                                          .n_stored = n,
                                          .held = held,
                                          .n_held = held_names(world, run, held)};
-    run->added = true;
-    world_say(world, "run %c is added%s", run->id[25], run->ended ? " as ended" : "");
-    if (engine_add_run(world->engine, &options, world_instant(world)) < 0)
+    int r = engine_add_run(world->engine, &options, world_instant(world));
+    run->blocked = run->em->gone && r == -EBUSY;
+    world_say(world, "run %c is %s%s", run->id[25], run->blocked ? "blocked" : "added",
+              run->ended ? " as ended" : "");
+    if (run->blocked)
+        return;
+    run->alone |= options.mode == ENGINE_CANCEL;
+    if (r < 0)
         abort();
+    run->added = true;
     world->wake = true;
 }
 
@@ -171,6 +182,12 @@ static void daemon_add_server(struct world *world, struct em *em)
         em_abandon(em);
 }
 
+void daemon_bring_back(struct world *world, struct em *em)
+{
+    em->gone = false;
+    daemon_add_server(world, em);
+}
+
 void daemon_start(struct world *world)
 {
     struct engine_config config = {.store = &world->store,
@@ -188,10 +205,12 @@ void daemon_start(struct world *world)
     world->commits_in_flight = 0;
     world->store_failed = false;
     for (size_t i = 0; i < world->n_ems; i++)
-        daemon_add_server(world, &world->ems[i]);
+        if (!world->ems[i].gone)
+            daemon_add_server(world, &world->ems[i]);
     for (size_t i = 0; i < world->n_runs; i++) {
         world->runs[i].clones_in_flight = 0;
-        if (world->runs[i].added && (!world->runs[i].ended || world->runs[i].retries))
+        if ((world->runs[i].added || world->runs[i].blocked) &&
+            (!world->runs[i].ended || world->runs[i].retries))
             daemon_add_run(world, &world->runs[i]);
     }
     world->wake = true;

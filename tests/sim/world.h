@@ -82,6 +82,7 @@ struct em {
     struct http http;
     struct server_settings settings;
     char name[8];
+    bool gone;        /* from the settings: the next lives of the daemon do not know it */
     unsigned session; /* number of the present one; 0: none */
     bool session_open;
     uint64_t last_request_ms;
@@ -134,6 +135,8 @@ struct sim_run {
     struct window window;
     uint64_t added_ms;
     bool added, ended;  /* ended: its end is stored */
+    bool alone;         /* it was cancelled without its server */
+    bool blocked;       /* waits for its server: the engine does not have it */
     int64_t started_ms; /* as stored */
     enum run_wish wish;
     bool retries;                    /* the operator will retry it once */
@@ -295,7 +298,10 @@ int spoil_by_name(const char *name); /* aborts when there is none */
 void daemon_start(struct world *world);
 void daemon_crash(struct world *world);
 void daemon_turn(struct world *world);
+/* Without its server only to be cancelled, when that is its wish; else it is blocked. */
 void daemon_add_run(struct world *world, struct sim_run *run);
+/* The settings have the server again, without a restart; its blocked runs are for the caller to add. */
+void daemon_bring_back(struct world *world, struct em *em);
 
 /* operator.c: people with commands */
 void operator_plan(struct world *world, struct sim_run *run);
