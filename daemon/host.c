@@ -296,6 +296,14 @@ struct host_server *host_find_server(const struct host *host, const char *name)
     return NULL;
 }
 
+bool host_has_server(const struct host *host, const char *name)
+{
+    for (const struct host_server *s = host->servers; s; s = s->next)
+        if (strcmp(s->settings->name, name) == 0)
+            return true;
+    return false;
+}
+
 void host_catch(struct host *host, const int *numbers, size_t n)
 {
     for (size_t i = 0; i < n && host->n_signals < HOST_SIGNALS_MAX; i++) {

@@ -103,6 +103,9 @@ int host_remove_server(struct host *host, struct host_server *server);
 /* The server of that name that is not about to leave, or NULL. */
 struct host_server *host_find_server(const struct host *host, const char *name);
 
+/* Is there a server of that name, even if it is about to leave? */
+bool host_has_server(const struct host *host, const char *name);
+
 /* Calls ops->on_signal for these from now on. At most HOST_SIGNALS_MAX. */
 void host_catch(struct host *host, const int *numbers, size_t n);
 

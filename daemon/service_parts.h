@@ -51,11 +51,14 @@ struct service_run {
     struct service *service;
     struct store_run row; /* as stored; without bytes once it is */
     enum run_place place;
-    bool look;           /* of an interrupted --once: only settled by looking */
-    bool reopened;       /* had ended; the operator wants it begun anew */
-    bool resumed;        /* begun by an earlier process */
-    char opens[64];      /* it waits for its window: a sentence for people; else empty */
-    char *trouble;       /* PLACE_BLOCKED, or a result that could not be filed; a sentence for people */
+    bool look;      /* of an interrupted --once: only settled by looking */
+    bool reopened;  /* had ended; the operator wants it begun anew */
+    bool resumed;   /* begun by an earlier process */
+    char opens[64]; /* it waits for its window: a sentence for people; else empty */
+    char *trouble;  /* PLACE_BLOCKED, or a result that could not be filed; a sentence for people */
+    int blocked;    /* PLACE_BLOCKED: the errno */
+    bool counted;   /* it was read from the store once: `count` is its items by state, as stored */
+    size_t count[ITEM_STATE_COUNT];
     uint64_t again_ms;   /* monotonic: when to try again what failed */
     int64_t finished_ms; /* over: when that was seen first */
     /* PLACE_STORING */
@@ -209,12 +212,38 @@ void service_runs_free(struct service *service);
 /* engine_config.on_run */
 void service_on_run(const char *run_id, void *data);
 
+/* Makes `text` what keeps the run from going on, and says so unless it was so before. */
+void service_run_trouble(struct service_run *run, const char *text);
+/* Says in the log what has become of it by a command. */
+void service_run_changed(const struct service_run *run, enum run_state state, enum run_wish wish);
+
 /* Gives a run a command, loading it first if need be; answers run->request by
  * service_control_answered when it is durable. 0, or a negative errno as the engine's commands. */
 int service_command(struct service *service, struct service_run *run, enum run_command command);
 
 /* Brings an ended run back, to be retried. `run` is its row, taken. */
 int service_reopen(struct service *service, struct store_run *row, struct control_request *request);
+
+/* ---- service_blocked.c: runs that cannot begin, and what is wanted of them meanwhile ---- */
+
+/* Can the run go into the engine, where it has been read? 0 with the mode; or -ENOENT when the settings do
+ * not have its server, -EBUSY when that has changed and is still in use as it was, -ESHUTDOWN. */
+int service_blocked_mode(const struct service_run *run, enum engine_run_mode *ret);
+/* Its items, as they were read. */
+void service_blocked_count(struct service_run *run, const struct run_load *load);
+/* So many of them may have reached the server, as far as is known. */
+size_t service_blocked_moving(const struct service_run *run);
+/* It is to be cancelled, by a command or by what is stored. */
+bool service_blocked_cancels(const struct service_run *run);
+
+/* It has become blocked by that error: says so, and keeps the command that it has, if any, as a wish, or
+ * answers it. `diag` may be NULL. */
+void service_blocked(struct service_run *run, int error, const struct diag *diag);
+
+/* Does what is wanted of a run that is not in the engine allow that command? 0, -EALREADY, -EINVAL. */
+int service_blocked_allows(const struct service_run *run, enum run_command command);
+/* Such an error of a run, as service_control_answered takes it. */
+int service_blocked_answer(int error);
 
 /* ---- service_reload.c ---- */
 

@@ -206,14 +206,6 @@ void service_reload(struct service *service)
 
 /* ---- afterwards ---- */
 
-static bool any_of_name(const struct service *service, const char *name)
-{
-    for (const struct host_server *s = service->host.servers; s; s = s->next)
-        if (strcmp(s->settings->name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Servers of the settings that are not there yet, and whose forerunner has gone. */
 static void add_missing(struct service *service)
 {
@@ -221,7 +213,7 @@ static void add_missing(struct service *service)
     for (size_t i = 0; i < settings->n_servers; i++) {
         struct host_server *server;
         struct buf error = BUF_INIT(4096);
-        if (any_of_name(service, settings->servers[i].name))
+        if (host_has_server(&service->host, settings->servers[i].name))
             continue;
         int r = host_connect(&service->host, &settings->servers[i], &server, &error);
         if (r == 0)

@@ -160,7 +160,7 @@ static struct log_fields run_fields(const struct service_run *run, enum log_kind
         .kind = kind, .run = run->row.id, .plan = run->row.plan, .server = run->row.server};
 }
 
-static void run_say_trouble(struct service_run *run, const char *text)
+void service_run_trouble(struct service_run *run, const char *text)
 {
     if (run->trouble && strcmp(run->trouble, text) == 0)
         return; /* said already */
@@ -178,46 +178,14 @@ static void run_fine(struct service_run *run)
 
 /* ---- into the engine ---- */
 
-/* Why a run that cannot begin takes no command, for service_control_answered. */
-static int command_error(int error)
-{
-    switch (error) {
-    case -ENOENT:
-        return -EHOSTUNREACH; /* no server */
-    case -EBUSY:
-        return -EAGAIN; /* the server as it was is still in use */
-    case -EINVAL:
-        return -ENOEXEC; /* the plan is not understood */
-    default:
-        return error;
-    }
-}
-
 static void run_block(struct service_run *run, int error, const struct diag *diag)
 {
     struct service *service = run->service;
-    struct buf text = BUF_INIT(4096);
-    if (error == -ENOENT)
-        buf_printf(&text,
-                   "it waits: the settings have no server %s; add it and reload; until then it takes no "
-                   "commands",
-                   run->row.server);
-    else if (error == -EBUSY)
-        buf_printf(&text, "it waits: server %s has changed, and earlier runs are under way on it as it was",
-                   run->row.server);
-    else if (error == -EINVAL && diag && diag->count)
-        buf_printf(&text, "it cannot begin: its plan is not understood by this version: %s",
-                   buf_str(&diag->text));
-    else
-        buf_printf(&text, "it cannot begin: %s; tried again", strerror(-error));
-    run_say_trouble(run, buf_str(&text));
-    buf_done(&text);
     list_remove(&service->active, run);
     list_add(&service->queued, run);
     run->place = PLACE_BLOCKED;
     run->again_ms = loop_now().mono_ms + AGAIN_MS;
-    if (run->command != COMMAND_NONE)
-        service_control_answered(run, command_error(error));
+    service_blocked(run, error, diag);
 }
 
 static int engine_command(struct engine *engine, const char *run_id, enum run_command command)
@@ -244,7 +212,15 @@ static void run_gone(struct service_run *run)
     service_run_free(run);
 }
 
-static void run_entered(struct service_run *run)
+/* With ENGINE_CANCEL it is being cancelled already, which on_run tells. */
+static int run_command(struct service_run *run, enum engine_run_mode mode)
+{
+    if (run->command == COMMAND_NONE || (mode == ENGINE_CANCEL && service_blocked_cancels(run)))
+        return 0;
+    return engine_command(run->service->host.engine, run->row.id, run->command);
+}
+
+static void run_entered(struct service_run *run, enum engine_run_mode mode)
 {
     struct service *service = run->service;
     struct log_fields fields = run_fields(run, LOG_KIND_RUN_STARTED);
@@ -254,12 +230,11 @@ static void run_entered(struct service_run *run)
     struct run_status status = engine_run_status(service->host.engine, run->row.id);
     run->row.totals.items = (int64_t)status.n_items;
     run->row.started_ms = status.started_ms;
-    if (!run->look && !run->reopened)
+    if (mode == ENGINE_RUN)
         log_event(LOG_LEVEL_INFO, &fields, "run %s of plan %s %s: %lld clones on server %s", run->row.id,
                   run->row.plan, run->resumed ? "goes on" : "begins", (long long)run->row.totals.items,
                   run->row.server);
-    int r =
-        run->command == COMMAND_NONE ? 0 : engine_command(service->host.engine, run->row.id, run->command);
+    int r = run_command(run, mode);
     if (r == 0)
         return;
     service_control_answered(run, r);
@@ -269,36 +244,20 @@ static void run_entered(struct service_run *run)
     }
 }
 
-static bool to_cancel(const struct service_run *run)
-{
-    return run->command == COMMAND_CANCEL || run->command == COMMAND_CANCEL_TASKS;
-}
-
-/* A server that has changed waits for the runs that are under way on it as it was. It is as good as any for a
- * run that is only cancelled. */
-static int server_missing(const struct service_run *run)
-{
-    const struct service *service = run->service;
-    if (service->leaving)
-        return -ESHUTDOWN;
-    if (host_find_server(&service->host, run->row.server) || to_cancel(run))
-        return 0;
-    return settings_server(service->settings, run->row.server) ? -EBUSY : -ENOENT;
-}
-
 static void on_loaded(int error, struct run_load *load, struct diag *diag, void *data)
 {
     struct service_run *run = data;
     struct service *service = run->service;
-    enum engine_run_mode mode = run->look ? ENGINE_LOOK : run->reopened ? ENGINE_ENDED_RUN : ENGINE_RUN;
+    enum engine_run_mode mode = ENGINE_RUN;
+    service_blocked_count(run, load);
     if (error == 0)
-        error = server_missing(run);
+        error = service_blocked_mode(run, &mode);
     if (error == 0)
         error = run_load_add(load, service->host.engine, mode, run->resumed || load->n_items > 0, loop_now());
     if (error == 0) {
-        run_entered(run);
+        run_entered(run, mode);
     } else if (run->reopened) {
-        service_control_answered(run, command_error(error));
+        service_control_answered(run, service_blocked_answer(error));
         run_gone(run);
     } else {
         run_block(run, error, diag);
@@ -342,10 +301,16 @@ static void begin_queued(struct service *service, struct instant now)
     }
 }
 
+/* What is paused or cancelled sends nothing new: it needs no place. */
 void service_runs_unblock(struct service *service)
 {
-    for (struct service_run *run = service->queued.first; run; run = run->next)
+    struct service_run *next;
+    for (struct service_run *run = service->queued.first; run; run = next) {
+        next = run->next;
         run->again_ms = 0;
+        if (run->place == PLACE_BLOCKED && run->row.wish != RUN_WISH_NONE && !service->stopping)
+            run_begin(run);
+    }
 }
 
 static int on_open_run(struct store_run *row, void *data)
@@ -401,7 +366,7 @@ static void run_later(struct service_run *run, const char *what, int error)
 {
     char text[256];
     snprintf(text, sizeof(text), "%s: %s; tried again", what, strerror(-error));
-    run_say_trouble(run, text);
+    service_run_trouble(run, text);
     run->place = PLACE_ENGINE;
     run->again_ms = loop_now().mono_ms + AGAIN_MS;
 }
@@ -489,13 +454,13 @@ static void run_ended(struct service_run *run, const struct run_status *status)
     run_gone(run);
 }
 
-static void run_say_changed(const struct service_run *run, const struct run_status *status)
+void service_run_changed(const struct service_run *run, enum run_state state, enum run_wish wish)
 {
     struct log_fields fields = run_fields(run, LOG_KIND_RUN_CHANGED);
-    const char *word = status->wish >= RUN_WISH_CANCEL  ? "is being cancelled"
-                       : status->wish == RUN_WISH_PAUSE ? "is paused"
-                                                        : "goes on";
-    fields.to = run_state_name(status->state);
+    const char *word = wish >= RUN_WISH_CANCEL  ? "is being cancelled"
+                       : wish == RUN_WISH_PAUSE ? "is paused"
+                                                : "goes on";
+    fields.to = run_state_name(state);
     log_event(LOG_LEVEL_INFO, &fields, "run %s of plan %s %s", run->row.id, run->row.plan, word);
 }
 
@@ -512,7 +477,7 @@ void service_on_run(const char *run_id, void *data)
         run->row.wish = status.wish;
         run->row.state = status.state;
         run->row.started_ms = status.started_ms;
-        run_say_changed(run, &status);
+        service_run_changed(run, status.state, status.wish);
         service_control_answered(run, 0);
     }
     if (status.ended && run->place == PLACE_ENDING)
@@ -566,10 +531,10 @@ int service_command(struct service *service, struct service_run *run, enum run_c
         return -EBUSY;
     if (run->look || run->place == PLACE_REPORTING || run->place == PLACE_ENDING)
         return -EINVAL;
-    if (waiting && command == COMMAND_RESUME)
-        return -EALREADY;
-    if (waiting && command == COMMAND_RETRY)
-        return -EINVAL;
+    if (waiting)
+        r = service_blocked_allows(run, command);
+    if (r < 0)
+        return r;
     r = run->place == PLACE_ENGINE ? engine_command(service->host.engine, run->row.id, command) : 0;
     if (r < 0)
         return r;

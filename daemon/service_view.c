@@ -81,6 +81,13 @@ const char *service_server_trouble(const struct service *service, const char *na
     return NULL;
 }
 
+/* What is known of it without the engine. */
+static void view_stored(const struct service_run *run, struct control_run *ret)
+{
+    if (run->place == PLACE_BLOCKED && run->row.wish >= RUN_WISH_CANCEL)
+        ret->phase = "cancelling";
+}
+
 void service_view_run(const struct service_run *run, struct control_run *ret)
 {
     const struct service *service = run->service;
@@ -89,8 +96,10 @@ void service_view_run(const struct service_run *run, struct control_run *ret)
     ret->trouble = run->trouble;
     if (run->place == PLACE_FILING)
         ret->trouble = "its plan waits to be filed in the spool's accepted/; the log says what keeps it";
-    if (run->place < PLACE_ENGINE)
+    if (run->place < PLACE_ENGINE) {
+        view_stored(run, ret);
         return;
+    }
     struct run_status status = engine_run_status(service->host.engine, run->row.id);
     ret->counts = counts_of(&status);
     ret->phase = phase_word(&status);

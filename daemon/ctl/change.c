@@ -7,7 +7,7 @@
 
 #define TEXT_BYTES ((size_t)64 * 1024)
 
-/* "ID: paused" on standard output. */
+/* "ID: paused" on standard output; beside it what keeps the run from going on. */
 static void print_state(json_t *run)
 {
     _cleanup_(buf_done) struct buf text = BUF_INIT(TEXT_BYTES);
@@ -19,6 +19,11 @@ static void print_state(json_t *run)
         print_text(&text, run, "phase", "");
     }
     puts(buf_str(&text));
+    if (!json_is_string(json_object_get(run, "trouble")))
+        return;
+    buf_reset(&text);
+    print_text(&text, run, "trouble", "");
+    fprintf(stderr, "%s\n", buf_str(&text));
 }
 
 static int change(struct ctl *ctl, const char *tail, const struct buf *body)

@@ -15,7 +15,9 @@ struct call {
     struct store_sqlite *store;
     const struct store_run *run; /* add: the caller's */
     char *text, *text2;          /* a plan's name, a run's id or a part of one; the name to be filed under */
-    int64_t number;              /* due time, or what is older than this is forgotten */
+    enum run_state state;
+    enum run_wish wish;
+    int64_t number; /* due time, or what is older than this is forgotten */
     uint32_t from;
     unsigned limit;
     bool more;
@@ -98,6 +100,20 @@ int store_async_add_run(struct store_sqlite *store, const struct store_run *run,
 {
     struct call call = {.run = run, .on_done = on_done, .data = data};
     return call_begin(store, &call, true, work_add_run, tell_done);
+}
+
+static int work_set_wish(struct store_sqlite *store, void *data)
+{
+    const struct call *call = data;
+    return store_write_run(store, call->text, call->state, call->wish, 0);
+}
+
+int store_async_set_wish(struct store_sqlite *store, const char *run_id, enum run_state state,
+                         enum run_wish wish, store_on_done *on_done, void *data)
+{
+    struct call call = {
+        .text = strdup(run_id), .state = state, .wish = wish, .on_done = on_done, .data = data};
+    return call.text == NULL ? -ENOMEM : call_begin(store, &call, true, work_set_wish, tell_done);
 }
 
 static int work_set_filed(struct store_sqlite *store, void *data)

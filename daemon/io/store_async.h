@@ -16,6 +16,10 @@ typedef void store_on_done(int error, void *data);
 int store_async_add_run(struct store_sqlite *store, const struct store_run *run, store_on_done *on_done,
                         void *data);
 
+/* What the operator wants of an open run that the engine does not have. -ENOENT when there is no such run. */
+int store_async_set_wish(struct store_sqlite *store, const char *run_id, enum run_state state,
+                         enum run_wish wish, store_on_done *on_done, void *data);
+
 /* The plan of the run lies in the spool's folders under that name (copied); the original is gone. */
 int store_async_set_filed(struct store_sqlite *store, const char *run_id, const char *filed,
                           store_on_done *on_done, void *data);
