@@ -86,6 +86,15 @@ static void view_stored(const struct service_run *run, struct control_run *ret)
 {
     if (run->place == PLACE_BLOCKED && run->row.wish >= RUN_WISH_CANCEL)
         ret->phase = "cancelling";
+    if (!run->counted)
+        return;
+    size_t left = 0, all = (size_t)run->row.totals.items;
+    struct run_status stored = {.n_items = all};
+    memcpy(stored.count, run->count, sizeof(stored.count));
+    for (int state = 0; state < ITEM_STATE_COUNT; state++)
+        left += state == ITEM_QUEUED ? 0 : stored.count[state];
+    stored.count[ITEM_QUEUED] = all > left ? all - left : 0;
+    ret->counts = counts_of(&stored);
 }
 
 void service_view_run(const struct service_run *run, struct control_run *ret)

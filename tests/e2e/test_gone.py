@@ -36,7 +36,9 @@ class Gone(ServiceCase):
         daemon, run = self.start(bench)
         daemon.kill()
         daemon, good = self.without_server(bench)
-        self.blocked(bench, daemon, run)
+        totals = self.blocked(bench, daemon, run)["totals"]
+        self.assertGreaterEqual(totals["running"] + totals["in_doubt"], 2)
+        self.assertEqual(totals["pending"] + totals["running"] + totals["in_doubt"] + totals["succeeded"], 10)
         answer = daemon.good("POST", f"/v1/runs/{run}/cancel")
         self.assertEqual((answer["state"], answer["phase"]), ("queued", "cancelling"))
         for words in ("to be cancelled, which is stored", "no server prod", "may have reached it"):
