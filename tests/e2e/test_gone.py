@@ -108,6 +108,24 @@ class Gone(ServiceCase):
         self.assert_each_once(bench, backups(10)[1])
         daemon.kill()
 
+    def test_what_is_cancelled_needs_no_place(self):
+        bench = self.service()
+        daemon, run = self.start(bench, limits={"runs": 1})
+        daemon.kill()
+        bench.sim.behave(task_ms=20000)
+        daemon, good = self.without_server(bench)
+        self.blocked(bench, daemon, run)
+        other = daemon.submit(backups(2, "Other")[0], server="other")
+        bench.wait_for(lambda: daemon.show(other)["totals"]["running"] == 2)
+        daemon.good("POST", f"/v1/runs/{run}/cancel")
+        whole = json.loads(good)
+        whole["servers"]["other"] = whole["servers"]["prod"]
+        bench.config.write_text(json.dumps(whole))
+        daemon.reload()
+        self.assertEqual(daemon.wait_ended(run)["state"], "cancelled")
+        self.assertEqual(daemon.show(other)["totals"]["running"], 2)
+        daemon.kill()
+
     def test_resumed_without_it(self):
         bench = self.service()
         daemon, run = self.start(bench)

@@ -95,6 +95,15 @@ static void what_is_told_is_stored(void **state)
     assert_int_equal(told.errors[1], 0);
     assert_int_equal(told.errors[2], -ENOENT);
     assert_int_equal(told.errors[3], -ENOENT);
+    told.n = 0;
+    assert_int_equal(store_async_set_wish(world->store, RUN_A, RUN_PAUSED, RUN_WISH_PAUSE, on_told, &told),
+                     0);
+    assert_int_equal(store_async_set_wish(world->store, RUN_B, RUN_QUEUED, RUN_WISH_CANCEL, on_told, &told),
+                     0);
+    settle(world);
+    assert_int_equal(told.n, 2);
+    assert_int_equal(told.errors[0], 0);
+    assert_int_equal(told.errors[1], -ENOENT);
     reopen(world);
     assert_int_equal(store_async_load_run(world->store, RUN_A, on_runs, &told), 0);
     settle(world);
@@ -102,13 +111,14 @@ static void what_is_told_is_stored(void **state)
     const struct store_run *run = &told.runs[0];
     assert_string_equal(run->id, RUN_A);
     assert_string_equal(run->filed, "n.01.yaml");
+    assert_int_equal(run->state, RUN_PAUSED);
+    assert_int_equal(run->wish, RUN_WISH_PAUSE);
     assert_int_equal(run->origin, RUN_FROM_SPOOL);
     assert_string_equal(run_origin_name(run->origin), "spool");
     assert_true(run->owned && run->owner == 4000000000u);
     assert_int_equal(run->totals.items, 7);
     assert_true(run->drop.dev == 1 && run->drop.inode == INT64_MAX && run->drop.size == 3 &&
                 run->drop.mtime_ns == 4);
-    assert_int_equal(run->wish, RUN_WISH_NONE);
     assert_int_equal(run->started_ms, 0);
     told_done(&told);
 }
