@@ -38,7 +38,7 @@ static struct server *server_new(struct engine *engine)
 {
     struct server *server = calloc(1, sizeof(*server));
     if (!server)
-        return -ENOMEM;
+        return NULL;
     server->arena = arena_new();
     server->task_ids = arena_new();
     if (!server->arena || !server->task_ids) {
@@ -48,6 +48,7 @@ static struct server *server_new(struct engine *engine)
         return NULL;
     }
     server->engine = engine;
+    server->rounds = 1; /* slots are of none */
     return server;
 }
 
@@ -77,7 +78,6 @@ int engine_add_server(struct engine *engine, const struct server_settings *setti
     server->settings = settings;
     server->http = http;
     server->format = format;
-    server->rounds = 1; /* slots are of none */
     limit_init(&server->limit, settings->in_flight_initial, settings->in_flight_max);
     server->next = engine->servers;
     engine->servers = server;

@@ -105,7 +105,7 @@ int store_async_add_run(struct store_sqlite *store, const struct store_run *run,
 static int work_set_wish(struct store_sqlite *store, void *data)
 {
     const struct call *call = data;
-    return store_write_run(store, call->text, call->state, call->wish, 0);
+    return store_write_run(store, call->text, call->state, call->wish, 0, 0);
 }
 
 int store_async_set_wish(struct store_sqlite *store, const char *run_id, enum run_state state,
