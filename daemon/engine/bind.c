@@ -89,7 +89,7 @@ static bool same_source(const struct plan_clone *a, const struct plan_clone *b)
            a->backup_server == b->backup_server;
 }
 
-/* All pages are read: which distinct sources are there? Their entities are read next. */
+/* All pages are read: which distinct sources are there? What has not been read of them by now is next. */
 void bind_sources(struct run *run)
 {
     const struct plan_clone *last = NULL;

@@ -192,6 +192,19 @@ static int hold_add_kept(struct run *run)
     return 0;
 }
 
+/* ---- whose names count ---- */
+
+/* Of the same server, also while one of them goes on without it (ENGINE_CANCEL). */
+static bool same_server(const struct run *a, const struct run *b)
+{
+    return a->server == b->server || strcmp(a->server->settings->name, b->server->settings->name) == 0;
+}
+
+static bool hold_counts(const struct run *run, const struct run *other)
+{
+    return other != run && same_server(other, run) && other->mode != ENGINE_PREVIEW && !other->gone;
+}
+
 /* ---- clones that were given up ---- */
 
 static bool hold_may_want(const struct run *run, bool all, const char *name)
@@ -206,7 +219,7 @@ bool hold_wants_marks(const struct run *run)
         if (run->kept[i].late_run && hold_may_want(run, all, run->kept[i].name))
             return true;
     for (const struct run *other = run->engine->runs; other; other = other->next) {
-        bool may = other != run && other->server == run->server && !other->gone;
+        bool may = hold_counts(run, other);
         for (uint32_t i = 0; may && i < other->n && other->count[ITEM_FAILED]; i++) {
             const struct item *item = &other->slots[i].item;
             if (hold_is_late(item) && hold_may_want(run, all, item->name))
@@ -218,12 +231,6 @@ bool hold_wants_marks(const struct run *run)
 
 /* ---- all of them ---- */
 
-/* A run whose server is not there holds what it has made there. */
-static bool same_server(const struct run *a, const struct run *b)
-{
-    return a->server == b->server || strcmp(a->server->settings->name, b->server->settings->name) == 0;
-}
-
 /* Adds a hit for each item of another run of the server that holds a wanted name: 0, or negative when out of
  * memory. */
 int hold_collect(struct run *run)
@@ -231,7 +238,7 @@ int hold_collect(struct run *run)
     if (hold_add_kept(run) < 0)
         return -1;
     for (struct run *other = run->engine->runs; other; other = other->next) {
-        if (other == run || !same_server(other, run) || other->mode == ENGINE_PREVIEW || other->gone)
+        if (!hold_counts(run, other))
             continue;
         for (uint32_t i = 0; i < other->n; i++)
             if (hold_add(run, other, i) < 0)

@@ -1,6 +1,6 @@
-/* Names to ids (design note 3): pages of jobs and repositories are read once,
+/* Names to ids (design note 3): pages of jobs and repositories are read,
  * matched exactly on our side; of the server's list only what the plan asks for
- * is kept. Then the entities of the distinct sources. bind.c does the rest. */
+ * is kept. The entities of the distinct sources are read beside them. bind.c does the rest. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
