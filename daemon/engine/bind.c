@@ -429,11 +429,7 @@ static void bind_fail(struct run *run, uint32_t slot, struct problem *p)
 
 static void bind_job_event(struct run *run, uint32_t slot, enum item_event_kind kind, const char *job_id)
 {
-    struct buf uid = BUF_INIT(256);
-    struct item_event event = {.kind = kind};
-    buf_printf(&uid, "urn:veeam:Job:%s", job_id);
-    event.job_uid = *job_id ? arena_str(run->plan->arena, buf_whole(&uid)) : NULL;
-    buf_done(&uid);
+    struct item_event event = {.kind = kind, .job_uid = *job_id ? run_job_uid(run, job_id) : NULL};
     if (*job_id && !event.job_uid)
         engine_out_of_memory();
     engine_emit(run->engine, run, slot, &event);

@@ -14,7 +14,8 @@
 #define COLLECT_REFUSALS_MAX 3
 #define LIST_FAILURES_MIN 3
 #define VERIFY_MIN 1000
-#define SHARE 32 /* this part of the requests in flight is for a sweep while clones wait for a place */
+#define AHEAD_MS 1000 /* tasks that take less are short */
+#define SHARE 32      /* this part of the requests in flight is for a sweep while clones wait for a place */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -147,13 +148,13 @@ static void doubt_judge(struct run *run, uint32_t slot)
         doubt_absent(run, slot, item);
     } else if (run->no_more == ITEM_E_RUN_TIMEOUT) {
         doubt_unsettled(run, slot, "not found when the run's time was over");
-    } else if (server->sweep.proof && doubt_ripe(server, bs, item, at)) {
+    } else if (server->sweep.kind == SWEEP_PROVE && doubt_ripe(server, bs, item, at)) {
         if (server->mark_lost[item->kind])
             doubt_unsettled(run, slot,
                             "not found, but this server drops descriptions: absence cannot be proven");
         else
             doubt_absent(run, slot, item);
-    } else if (server->sweep.proof && hopeless) {
+    } else if (server->sweep.kind == SWEEP_PROVE && hopeless) {
         doubt_unsettled(run, slot, hopeless);
     }
 }
@@ -294,7 +295,19 @@ static bool doubt_verifies(const struct server *server)
 {
     size_t unverified = sweep_unverified(server), missed = server->sweep.missed;
     size_t news = unverified > missed ? unverified - missed : 0;
-    return news >= VERIFY_MIN && news >= server->sweep.jobs / 2;
+    return !server->taking && news >= VERIFY_MIN && news >= server->sweep.jobs / 2;
+}
+
+/* No clone is left to send, and the last one was accepted so long ago that its short task has likely ended:
+ * when the jobs that are new may be looked at beside the list of tasks that will tell. */
+static uint64_t doubt_ahead_due(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    uint64_t youngest = watch_youngest_ms(server);
+    if (!youngest || youngest <= sweep->ahead_ms || !sweep->known || server->submits || server->in_doubt ||
+        server->task_ms >= AHEAD_MS || tidy_queued(server))
+        return INSTANT_NEVER;
+    return max_u64(youngest + server->least_ms, sweep->retry_ms);
 }
 
 /* Is this run's closing look due? */
@@ -343,6 +356,8 @@ void doubt_act(struct server *server)
             sweep_begin(server, doubt_kind(server));
         else if (server->in_doubt && now >= server->sweep.due_ms && !look_by_name(server))
             sweep_begin(server, SWEEP_FIND);
+        else if (now >= doubt_ahead_due(server))
+            sweep_begin(server, SWEEP_AHEAD);
     }
     sweep_act(server);
 }
@@ -362,6 +377,7 @@ uint64_t doubt_due(const struct server *server)
         if (run->server == server && run->phase == PHASE_CLOSING && run->unverified &&
             run->closing_sweeps < CLOSING_SWEEPS_MAX)
             due = min_u64(due, run->closing_ms);
+    due = min_u64(due, doubt_ahead_due(server));
     return max_u64(due, server->sweep.retry_ms);
 }
 

@@ -11,11 +11,7 @@
 
 static void look_found(struct run *run, uint32_t slot, const char *job_id)
 {
-    struct buf uid = BUF_INIT(256);
-    buf_printf(&uid, "urn:veeam:Job:%s", job_id);
-    struct item_event found = {.kind = ITEM_EVENT_FOUND,
-                               .job_uid = arena_str(run->plan->arena, buf_whole(&uid))};
-    buf_done(&uid);
+    struct item_event found = {.kind = ITEM_EVENT_FOUND, .job_uid = run_job_uid(run, job_id)};
     if (!found.job_uid)
         engine_out_of_memory();
     engine_emit(run->engine, run, slot, &found);

@@ -43,6 +43,8 @@ struct slot {
     bool asked;     /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
     bool waits;     /* QUEUED: in run->waiting */
     uint32_t round; /* RUNNING: of single looks, in which its task was asked for last */
+    const char
+        *met; /* uid of a job of its name and mark that a sweep saw before its end was known, or NULL */
 };
 
 /* A list of slots of one run, in order of arrival. */
@@ -248,7 +250,12 @@ struct found {
     unsigned exact, other;
 };
 
-enum sweep_kind { SWEEP_VERIFY, SWEEP_FIND, SWEEP_PROVE };
+enum sweep_kind {
+    SWEEP_AHEAD,  /* the pages that are new since the list was read last, to meet what is about to end */
+    SWEEP_VERIFY, /* until all that has succeeded is seen */
+    SWEEP_FIND,   /* all pages */
+    SWEEP_PROVE   /* so well that absence may be concluded */
+};
 
 struct sweep {
     bool active;
@@ -256,15 +263,15 @@ struct sweep {
     uint64_t started_ms, due_ms;
     unsigned pages;     /* of this pass, as far as is known; 0: not even the first is read */
     unsigned known;     /* as many there were when the list was read last; 0: not known */
+    unsigned fresh;     /* of them, the first one that was not read, or not full: new jobs are there */
     unsigned page_size; /* jobs on each but the last; 0: not known */
     bool counted;       /* the last page has told how many there are */
     unsigned first;     /* page that is asked for alone, to tell how many there are; 0: none */
     unsigned down;      /* page to ask for next, towards the first; 0: none */
     unsigned up;        /* the last page that has been asked for, or was known to be */
-    unsigned read;      /* pages read */
     unsigned pass;
     bool marked; /* it has shown a job with a mark: this server keeps them */
-    bool proof;  /* absence may be concluded from it: two passes when there are pages */
+    enum sweep_kind kind;
     struct arena *arena;
     struct found *found;
     size_t n_found, size_found;
@@ -272,7 +279,6 @@ struct sweep {
     struct table strangers; /* names of items in doubt that a job without their mark has */
     unsigned finds;         /* looks since the last news, for their spacing */
     size_t goal, verified;  /* so many clones are to be verified, nothing else is wanted; 0: all is read */
-    size_t shown;           /* clones that a look counted already, and a later one has to verify, at most */
     size_t barren;          /* pages in a row that showed none of them */
     size_t seen;            /* jobs */
     size_t jobs;            /* as many the last one had to read */
@@ -280,6 +286,7 @@ struct sweep {
     unsigned failures;      /* sweeps in a row that were answered with what cannot be used */
     uint64_t useless_ms;    /* when the first of them began */
     uint64_t retry_ms;      /* after such a one: none before */
+    uint64_t ahead_ms;      /* when the last one began that looked ahead */
 };
 
 struct server {
@@ -471,6 +478,8 @@ void command_announce(struct engine *engine);
 /* run.c */
 /* Has the item succeeded, and not been seen in the job list? */
 bool run_unverified(const struct item *item);
+/* What results call the job of that id, in the plan's arena; NULL when out of memory. */
+const char *run_job_uid(struct run *run, const char *job_id);
 void run_decide(struct run *run);
 /* Its time begins now, or went on from that moment, wall time, which is stored (0: none is). */
 void run_begin_time(struct run *run, int64_t started_ms);
@@ -508,6 +517,7 @@ void watch_act(struct server *server);
 unsigned watch_share(const struct server *server);
 bool watch_reply(struct exchange *exchange); /* false: there is more in it, for the next turn */
 void watch_timeouts(struct run *run);
+uint64_t watch_youngest_ms(const struct server *server); /* when the youngest task was accepted; 0: none is */
 uint64_t watch_due(const struct server *server);
 
 /* tidy.c: finished tasks */
@@ -542,4 +552,6 @@ bool sweep_wants(const struct server *server); /* to ask for a page */
 void sweep_reply(struct exchange *exchange);
 void sweep_done(struct server *server);
 void sweep_succeeded(struct server *server, const struct item *item);
+/* It has succeeded with this job: verified at once when a sweep has met it already. */
+void sweep_recall(struct run *run, uint32_t slot, const char *job_uid);
 void sweep_stop(struct server *server);

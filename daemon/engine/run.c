@@ -31,6 +31,15 @@ bool run_unverified(const struct item *item)
     return item->state == ITEM_SUCCEEDED && !item->verified;
 }
 
+const char *run_job_uid(struct run *run, const char *job_id)
+{
+    struct buf uid = BUF_INIT(256);
+    buf_printf(&uid, "urn:veeam:Job:%s", job_id);
+    const char *copy = arena_str(run->plan->arena, buf_whole(&uid));
+    buf_done(&uid);
+    return copy;
+}
+
 /* The run's source of that id, added when it is new. Lists hold indices, so the array may move. */
 uint32_t run_source(struct run *run, const struct candidate *job)
 {

@@ -1,8 +1,8 @@
 /* A sweep reads the job list with descriptions: one page, which tells how many there are, then the others
- * side by side, the last ones first, since new jobs are mostly there. It finds clones by mark, verifies those
- * that succeeded, and is what absence is concluded from: two passes then, if there is more than one page,
- * since pages shift when jobs are deleted meanwhile. One that is to verify only ends with the last clone to
- * verify; every other reads the whole list. */
+ * side by side, the new ones first, since new jobs are mostly on the last pages. It finds clones by mark,
+ * verifies those that succeeded, and is what absence is concluded from: two passes then, if there is more
+ * than one page, since pages shift when jobs are deleted meanwhile. One that is to verify only ends with the
+ * last clone to verify; every other reads the whole list. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +23,13 @@ void sweep_stop(struct server *server)
                             .jobs = sweep->jobs,
                             .known = sweep->known,
                             .page_size = sweep->page_size,
-                            .shown = sweep->shown,
+                            .fresh = sweep->fresh,
                             .missed = sweep->missed,
                             .asking = sweep->asking,
                             .failures = sweep->failures,
                             .useless_ms = sweep->useless_ms,
-                            .retry_ms = sweep->retry_ms};
+                            .retry_ms = sweep->retry_ms,
+                            .ahead_ms = sweep->ahead_ms};
 }
 
 /* When the next look that finds is due: with growing gaps, from one news to the next. */
@@ -58,26 +59,6 @@ static int sweep_names(struct server *server)
     return 0;
 }
 
-/* The last page, as far as it can be told: those that were there, and what has surely been made since. */
-static unsigned sweep_last(const struct sweep *sweep)
-{
-    size_t counted = sweep->shown + sweep->missed;
-    size_t made = sweep->goal > counted ? sweep->goal - counted : 0;
-    size_t more = sweep->page_size ? made / sweep->page_size : 0;
-    return more < PAGES_MAX ? sweep->known + (unsigned)more : sweep->known;
-}
-
-/* One that verifies asks for the last pages at once; any other for the first, to learn how many there are. */
-static void sweep_pass(struct sweep *sweep, unsigned pass)
-{
-    bool last_first = sweep->goal && sweep->known;
-    sweep->pass = pass;
-    sweep->read = 0;
-    sweep->counted = false;
-    sweep->first = last_first ? 0 : 1;
-    sweep->pages = sweep->down = sweep->up = last_first ? sweep_last(sweep) : 0;
-}
-
 size_t sweep_unverified(const struct server *server)
 {
     size_t n = 0;
@@ -85,6 +66,18 @@ size_t sweep_unverified(const struct server *server)
         n += run->server == server && run->mode == ENGINE_RUN && run->phase != PHASE_ENDED ? run->unverified
                                                                                            : 0;
     return n;
+}
+
+/* One that verifies, or looks ahead, goes on where the last one has come to; any other begins with the first
+ * page, to learn how many there are. */
+static void sweep_pass(struct sweep *sweep, unsigned pass)
+{
+    bool goes_on = sweep->kind <= SWEEP_VERIFY && sweep->known;
+    sweep->pass = pass;
+    sweep->counted = false;
+    sweep->first = goes_on ? 0 : 1;
+    sweep->pages = goes_on ? sweep->known : 0;
+    sweep->up = sweep->down = goes_on ? sweep->fresh - 1 : 0;
 }
 
 void sweep_begin(struct server *server, enum sweep_kind kind)
@@ -95,11 +88,13 @@ void sweep_begin(struct server *server, enum sweep_kind kind)
     sweep_schedule(server);
     sweep->arena = arena_new();
     sweep->active = sweep->arena && sweep_names(server) == 0;
-    sweep->proof = kind == SWEEP_PROVE;
+    sweep->kind = kind;
     sweep->before = sweep_unverified(server);
     sweep->goal = kind == SWEEP_VERIFY ? sweep->before : 0;
     sweep->seen = sweep->verified = sweep->barren = 0;
     sweep->started_ms = server->engine->now.mono_ms;
+    if (kind == SWEEP_AHEAD)
+        sweep->ahead_ms = sweep->started_ms;
     sweep_pass(sweep, 1);
     if (!sweep->active)
         sweep_stop(server);
@@ -112,6 +107,8 @@ static unsigned sweep_page(const struct sweep *sweep)
         return sweep->asking ? 0 : sweep->first;
     if (sweep->up < sweep->pages)
         return sweep->up + 1;
+    if (sweep->kind == SWEEP_AHEAD)
+        return 0;
     return sweep->down && sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
 }
 
@@ -126,10 +123,18 @@ static size_t sweep_most(const struct server *server)
     return sweep->goal && needed < most ? needed : most;
 }
 
+/* Has all been seen that it was begun for? */
+static bool sweep_verified(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    return sweep->goal && sweep->verified >= sweep->goal && !server->in_doubt;
+}
+
 bool sweep_wants(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
-    return sweep->active && !server->rolling && sweep->asking < sweep_most(server) && sweep_page(sweep);
+    return sweep->active && !server->rolling && !sweep_verified(server) &&
+           sweep->asking < sweep_most(server) && sweep_page(sweep);
 }
 
 void sweep_act(struct server *server)
@@ -185,6 +190,26 @@ static void sweep_verify(struct run *run, uint32_t slot, const struct item *item
     engine_emit(run->engine, run, slot, &verified);
 }
 
+/* The end of its task is not known yet, but the clone is there. */
+static void sweep_meet(struct run *run, uint32_t slot, const struct item *item, const struct seen_entity *job)
+{
+    struct slot *s = &run->slots[slot];
+    bool known = s->met && strcmp(strrchr(s->met, ':') + 1, job->id) == 0;
+    if (!known && strcmp(item->name, job->name) == 0)
+        s->met = run_job_uid(run, job->id); /* without memory for it it is looked for later */
+}
+
+void sweep_recall(struct run *run, uint32_t slot, const char *job_uid)
+{
+    const struct slot *s = &run->slots[slot];
+    struct sweep *sweep = &run->server->sweep;
+    struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
+    if (!s->met || strcmp(s->met, job_uid) != 0)
+        return;
+    sweep->verified += sweep->active && slot_decided(run->engine, s)->since_ms <= sweep->started_ms;
+    engine_emit(run->engine, run, slot, &verified);
+}
+
 /* A job with a mark of one of our runs. */
 static bool sweep_marked(struct server *server, const struct seen_entity *job)
 {
@@ -199,6 +224,8 @@ static bool sweep_marked(struct server *server, const struct seen_entity *job)
     const struct item *item = slot_decided(server->engine, &run->slots[slot]);
     if (item->state == ITEM_SUCCEEDED)
         sweep_verify(run, slot, item, job);
+    else if (item->state == ITEM_RUNNING || item->state == ITEM_SUBMITTING)
+        sweep_meet(run, slot, item, job);
     bool late = item->state == ITEM_FAILED && item->error == ITEM_E_TASK_TIMEOUT && run->phase != PHASE_ENDED;
     if ((item->state != ITEM_IN_DOUBT && !late) || !item->server_id ||
         strcmp(item->server_id, job->server_id) != 0)
@@ -238,11 +265,8 @@ static void sweep_tell(struct server *server, const struct found *found)
         item_mark_parse(found->mark, run_id, &slot) ? engine_find_run(server->engine, run_id) : NULL;
     if (!run || run->phase == PHASE_ENDED)
         return; /* it has ended meanwhile */
-    struct buf uid = BUF_INIT(256);
-    struct item_event event = {.kind = ITEM_EVENT_FOUND};
-    buf_printf(&uid, "urn:veeam:Job:%s", found->job_id ? found->job_id : "");
-    event.job_uid = arena_str(run->plan->arena, buf_whole(&uid));
-    buf_done(&uid);
+    struct item_event event = {.kind = ITEM_EVENT_FOUND,
+                               .job_uid = run_job_uid(run, found->job_id ? found->job_id : "")};
     if (!event.job_uid)
         engine_out_of_memory();
     const struct item *item = slot_decided(server->engine, &run->slots[slot]);
@@ -265,32 +289,23 @@ static void sweep_end(struct server *server)
     struct sweep *sweep = &server->sweep;
     sweep->failures = 0;
     sweep->retry_ms = 0;
-    sweep->missed = sweep->before > sweep->verified ? sweep->before - sweep->verified : 0;
-    sweep_done(server);
+    if (sweep->kind != SWEEP_AHEAD) {
+        sweep->jobs = sweep->seen;
+        sweep->missed = sweep->before > sweep->verified ? sweep->before - sweep->verified : 0;
+        sweep_done(server);
+    }
     sweep_stop(server);
-}
-
-/* How many clones the list may show by now that a later look has to verify. */
-static size_t sweep_shown(const struct server *server)
-{
-    const struct sweep *sweep = &server->sweep;
-    size_t n = sweep_unverified(server) + server->in_doubt;
-    for (const struct run *run = server->engine->runs; run; run = run->next)
-        n += run->server == server ? run->count[ITEM_RUNNING] + run->count[ITEM_SUBMITTING] : 0;
-    return sweep->goal > sweep->verified ? n - (sweep->goal - sweep->verified) : n;
 }
 
 /* How many pages there are, as the first and the last one tell. It may grow meanwhile; what is to be verified
  * is there already. False when there are fewer than were known. */
-static bool sweep_count(struct server *server, unsigned page, const struct api_paging *paging)
+static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_paging *paging)
 {
-    struct sweep *sweep = &server->sweep;
     bool begins = !sweep->pages;
     if (begins)
         sweep->pages = page;
     if (page == sweep->pages && !(sweep->goal && sweep->counted)) {
         sweep->counted = true;
-        sweep->shown = sweep_shown(server);
         if (paging->given && paging->pages < page && page > 1)
             return false;
         if (paging->given && paging->pages > sweep->pages)
@@ -301,15 +316,7 @@ static bool sweep_count(struct server *server, unsigned page, const struct api_p
     }
     if (begins)
         sweep->down = sweep->up = sweep->pages;
-    sweep->known = sweep->pages;
     return true;
-}
-
-/* Has all been seen that it was begun for? */
-static bool sweep_verified(const struct server *server)
-{
-    const struct sweep *sweep = &server->sweep;
-    return sweep->goal && sweep->verified >= sweep->goal && !server->in_doubt;
 }
 
 /* An item has succeeded. One of the very moment of its beginning is the sweep's too. */
@@ -337,7 +344,7 @@ static void sweep_useless(struct server *server)
 static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
-    bool fewer = !sweep_count(server, page, paging);
+    bool fewer = !sweep_count(sweep, page, paging);
     if (fewer || sweep->pages > PAGES_MAX) {
         sweep->known = 0; /* begun anew from the first page */
         if (fewer && !sweep->first)
@@ -346,11 +353,11 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
             sweep_useless(server); /* a list without an end, or that contradicts itself, says nothing */
         return;
     }
-    sweep->read++;
-    if (sweep->read < sweep->pages && !sweep_verified(server))
+    if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))
         return;
-    sweep->jobs = sweep->seen;
-    if (sweep->proof && sweep->pass == 1 && sweep->pages > 1)
+    sweep->known = sweep->pages;
+    sweep->fresh = sweep->up < sweep->pages ? sweep->up + 1 : sweep->pages;
+    if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && sweep->pages > 1)
         sweep_pass(sweep, 2);
     else
         sweep_end(server);

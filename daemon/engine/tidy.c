@@ -146,24 +146,12 @@ unsigned tidy_share(const struct server *server)
     return over < half ? (unsigned)over : half;
 }
 
-/* When the youngest task was accepted; 0: there is none. */
-static uint64_t youngest_ms(const struct server *server)
-{
-    uint64_t since_ms = 0;
-    for (const struct run *run = server->engine->runs; run; run = run->next) {
-        const struct slots *running = &run->in_state[ITEM_RUNNING];
-        if (run->server == server && running->n && run->slots[running->last].item.since_ms > since_ms)
-            since_ms = run->slots[running->last].item.since_ms;
-    }
-    return since_ms;
-}
-
 /* No clone waits for a place: will the list be read often enough, until all that wait for a task's end have
  * been accepted and the last task has ended? It will take as long as others did, or, where it has taken
  * longer, as long again. */
 static bool tidy_pays_at_leisure(const struct server *server)
 {
-    uint64_t since_ms = youngest_ms(server), age_ms = server->engine->now.mono_ms - since_ms;
+    uint64_t since_ms = watch_youngest_ms(server), age_ms = server->engine->now.mono_ms - since_ms;
     uint64_t left_ms = age_ms < server->task_ms / 2 ? server->task_ms - age_ms : age_ms;
     uint64_t interval_ms = server->task_ms / POLLS_A_TASK;
     if (interval_ms < server->settings->poll_interval_ms)

@@ -140,15 +140,13 @@ static bool task_decides(struct server *server, struct run *run, uint32_t slot, 
     } else if (!task->job_id) {
         event.kind = ITEM_EVENT_TASK_GONE; /* made, but which job? looked for by its mark */
     } else {
-        struct buf uid = BUF_INIT(256);
-        buf_printf(&uid, "urn:veeam:Job:%s", task->job_id);
-        event.job_uid = arena_str(run->plan->arena, buf_whole(&uid));
-        buf_done(&uid);
+        event.job_uid = run_job_uid(run, task->job_id);
         if (!event.job_uid)
             return false; /* no memory for it: the next list shows it again */
     }
     task_took(server, run, slot, item);
     engine_emit(server->engine, run, slot, &event);
+    sweep_recall(run, slot, event.job_uid);
     return true;
 }
 
@@ -477,6 +475,17 @@ uint64_t watch_due(const struct server *server)
     if (tidy_wanted(server))
         return 0;
     return watch_poll_due(server);
+}
+
+uint64_t watch_youngest_ms(const struct server *server)
+{
+    uint64_t since_ms = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        const struct slots *running = &run->in_state[ITEM_RUNNING];
+        if (run->server == server && running->n && run->slots[running->last].item.since_ms > since_ms)
+            since_ms = run->slots[running->last].item.since_ms;
+    }
+    return since_ms;
 }
 
 /* Tasks of the run that have been unfinished for too long. A queue is not a

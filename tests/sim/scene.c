@@ -425,3 +425,12 @@ void scene_free(struct world *world)
     world_done(world);
     free(world);
 }
+
+size_t scene_count(const struct world *world, enum item_state state)
+{
+    const struct sim_run *run = &world->runs[0];
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_items; i++)
+        n += (run->stored[i] ? run->rows[i].state : ITEM_QUEUED) == state;
+    return n;
+}

@@ -13,18 +13,10 @@
 #define ITEMS 40
 #define EVER 100000
 
-static size_t count_state(const struct world *world, enum item_state state)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < ITEMS; i++)
-        n += (world->runs[0].stored[i] ? world->runs[0].rows[i].state : ITEM_QUEUED) == state;
-    return n;
-}
-
 static size_t count_moving(const struct world *world)
 {
-    return count_state(world, ITEM_SUBMITTING) + count_state(world, ITEM_RUNNING) +
-           count_state(world, ITEM_IN_DOUBT);
+    return scene_count(world, ITEM_SUBMITTING) + scene_count(world, ITEM_RUNNING) +
+           scene_count(world, ITEM_IN_DOUBT);
 }
 
 static unsigned requests(const struct world *world)
@@ -63,7 +55,7 @@ static void cancel(struct world *world)
 static void ends_alone(struct world *world, unsigned commit, bool late)
 {
     struct sim_run *run = &world->runs[0];
-    size_t succeeded = count_state(world, ITEM_SUCCEEDED);
+    size_t succeeded = scene_count(world, ITEM_SUCCEEDED);
     unsigned asked = requests(world), crashes = world->crashes;
     world->crash_commit = world->commits + commit;
     world->crash_late = late;
@@ -72,8 +64,8 @@ static void ends_alone(struct world *world, unsigned commit, bool late)
     assert_true(scene_run(world));
     assert_int_equal(world->crashes, crashes + 1);
     assert_int_equal(run->state, RUN_CANCELLED);
-    assert_int_equal(count_state(world, ITEM_SUCCEEDED), succeeded);
-    assert_int_equal(count_state(world, ITEM_CANCELLED), ITEMS - succeeded);
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), succeeded);
+    assert_int_equal(scene_count(world, ITEM_CANCELLED), ITEMS - succeeded);
     assert_int_equal(requests(world), asked);
 }
 
@@ -98,12 +90,12 @@ static void test_run_with_nothing_under_way(void **state)
     for (unsigned commit = 1; commit <= 3; commit++) {
         for (int late = 0; late < 2; late++) {
             struct world *world = begin(false);
-            for (int i = 0; i < EVER && count_state(world, ITEM_SUCCEEDED) < 5; i++)
+            for (int i = 0; i < EVER && scene_count(world, ITEM_SUCCEEDED) < 5; i++)
                 scene_step(world);
             assert_int_equal(engine_pause_run(world->engine, world->runs[0].id), 0);
             scene_until(world, world->now_ms + 30 * MINUTE);
             assert_int_equal(count_moving(world), 0);
-            assert_in_range(count_state(world, ITEM_QUEUED), 1, ITEMS - 5);
+            assert_in_range(scene_count(world, ITEM_QUEUED), 1, ITEMS - 5);
             restart(world, true);
             ends_alone(world, commit, late);
             scene_free(world);
@@ -118,11 +110,11 @@ static void test_run_in_doubt(void **state)
     for (size_t succeeded = 0; succeeded < 30; succeeded += 3) {
         struct world *world = begin(false);
         struct sim_run *run = &world->runs[0];
-        for (int i = 0; i < EVER && (count_state(world, ITEM_SUCCEEDED) < succeeded || !count_moving(world));
+        for (int i = 0; i < EVER && (scene_count(world, ITEM_SUCCEEDED) < succeeded || !count_moving(world));
              i++)
             scene_step(world);
         restart(world, true);
-        size_t moving = count_moving(world), queued = count_state(world, ITEM_QUEUED);
+        size_t moving = count_moving(world), queued = scene_count(world, ITEM_QUEUED);
         unsigned sends = world->sends, asked = requests(world);
         assert_true(moving > 0);
         cancel(world);
@@ -131,14 +123,14 @@ static void test_run_in_doubt(void **state)
         assert_true(run->blocked);
         scene_until(world, world->now_ms + 30 * MINUTE);
         assert_int_equal(count_moving(world), moving);
-        assert_int_equal(count_state(world, ITEM_QUEUED), queued);
+        assert_int_equal(scene_count(world, ITEM_QUEUED), queued);
         assert_int_equal(requests(world), asked);
         restart(world, false);
         assert_false(run->blocked);
         assert_true(scene_run(world));
         assert_int_equal(run->state, RUN_CANCELLED);
         assert_int_equal(world->sends, sends);
-        assert_in_range(count_state(world, ITEM_CANCELLED), queued, queued + moving);
+        assert_in_range(scene_count(world, ITEM_CANCELLED), queued, queued + moving);
         scene_free(world);
     }
 }
@@ -162,12 +154,12 @@ static void test_its_names_are_held(void **state)
     struct sim_run *run = &world->runs[0], *rival = scene_add_rival(world, ON_CONFLICT_FAIL);
     daemon_start(world);
     daemon_add_run(world, run);
-    for (int i = 0; i < EVER && count_state(world, ITEM_SUCCEEDED) < 5; i++)
+    for (int i = 0; i < EVER && scene_count(world, ITEM_SUCCEEDED) < 5; i++)
         scene_step(world);
     assert_int_equal(engine_pause_run(world->engine, run->id), 0);
     while (count_moving(world) || run->state != RUN_PAUSED)
         assert_true(scene_step(world));
-    size_t made = count_state(world, ITEM_SUCCEEDED);
+    size_t made = scene_count(world, ITEM_SUCCEEDED);
     restart(world, true);
     hide_clones(&world->ems[0]);
     cancel(world);

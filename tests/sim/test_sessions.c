@@ -1,4 +1,4 @@
-/* Scenarios of sessions, which end and are changed, and of clones that are verified. */
+/* Scenarios of sessions, which end and are changed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,16 +11,6 @@
 #include "world.h"
 
 #define EVER 100000
-
-static size_t count_state(const struct world *world, enum item_state state)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < world->runs[0].n_items; i++)
-        n += world->runs[0].stored[i] && world->runs[0].rows[i].state == state;
-    return n;
-}
-
-/* ---- sessions ---- */
 
 /* A new session, however often the old one's end is told. */
 static void test_session_lost(void **state)
@@ -54,7 +44,7 @@ static void test_session_lost_with_what_it_accepted(void **state)
         scene_begin(world);
         assert_true(scene_run(world));
         assert_true(world->now_ms < 5 * 60 * MINUTE);
-        assert_int_equal(count_state(world, ITEM_SUCCEEDED), 60);
+        assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 60);
         scene_free(world);
     }
 }
@@ -79,7 +69,7 @@ static void test_session_changed(void **state)
     scene_begin(world);
     assert_true(scene_run(world));
     assert_int_equal(world->sends, 900);
-    assert_int_equal(count_state(world, ITEM_SUCCEEDED), 900);
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 900);
     assert_int_equal(world->lost_sessions, 0);
     assert_int_equal(world->doubts, 0);
     assert_in_range(world->changed_sessions, 5, 60);
@@ -110,7 +100,7 @@ static void test_answer_of_an_old_session(void **state)
     em->clone_max_ms = 200000;
     em_lose_session(em);
     assert_true(scene_run(world)); /* the world fails when another's job is taken for an item's */
-    assert_int_equal(count_state(world, ITEM_SUCCEEDED), 12);
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 12);
     scene_free(world);
 }
 
@@ -160,78 +150,14 @@ static void test_session_stays_with_doubt(void **state)
     world->scripts[0] = (struct sim_script){
         .kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .skip = 30, .count = 1};
     scene_begin(world);
-    for (int i = 0; i < EVER * 10 && !count_state(world, ITEM_IN_DOUBT); i++)
+    for (int i = 0; i < EVER * 10 && !scene_count(world, ITEM_IN_DOUBT); i++)
         scene_step(world);
     unsigned changed = world->changed_sessions;
     scene_until(world, world->now_ms + MINUTE);
-    assert_int_equal(count_state(world, ITEM_IN_DOUBT), 1);
+    assert_int_equal(scene_count(world, ITEM_IN_DOUBT), 1);
     assert_int_equal(world->changed_sessions, changed);
     assert_true(scene_run(world));
     assert_int_equal(world->sends, 901);
-    scene_free(world);
-}
-
-/* ---- verifying ---- */
-
-/* Of a large run, the first thousand are verified while the rest is still being cloned. */
-static void test_verified_on_the_way(void **state)
-{
-    (void)state;
-    struct world *world = scene_quiet(1150);
-    struct em *em = &world->ems[0];
-    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
-    em->settings.tasks_max = 40;
-    em->page_size = 500;
-    scene_begin(world);
-    for (int i = 0; i < EVER * 10 && !world->asked[REQUEST_SWEEP] && !world->failure[0]; i++)
-        scene_step(world);
-    assert_true(count_state(world, ITEM_SUCCEEDED) >= 960); /* what is decided counts, stored or not */
-    assert_true(count_state(world, ITEM_SUCCEEDED) < 1150);
-    scene_until(world, world->now_ms + 10000);
-    size_t verified = 0;
-    for (size_t i = 0; i < 1150; i++)
-        verified += world->runs[0].rows[i].verified;
-    assert_true(verified >= 1000);
-    assert_true(scene_run(world));
-    scene_free(world);
-}
-
-/* A look for one in doubt meets few pages while most others are still being made; the closing look asks for
- * no page beyond those that there are, however long pages are. */
-static void test_more_to_verify_than_pages(void **state)
-{
-    (void)state;
-    for (unsigned page_size = 12; page_size < 40; page_size++) {
-        struct world *world = scene_quiet(30);
-        struct em *em = &world->ems[0];
-        em->settings.in_flight_initial = em->settings.in_flight_max = 30;
-        em->settings.tasks_max = 40;
-        em->page_size = page_size;
-        world->scripts[0] = (struct sim_script){
-            .kind = REQUEST_CLONE, .spoil = spoil_by_name("reply-lost"), .skip = 5, .count = 1};
-        scene_begin(world);
-        assert_true(scene_run(world)); /* the world fails when a page is asked for that cannot be */
-        assert_int_equal(count_state(world, ITEM_SUCCEEDED), 30);
-        scene_free(world);
-    }
-}
-
-/* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
- */
-static void test_nothing_can_be_verified(void **state)
-{
-    (void)state;
-    struct world *world = scene_quiet(1200);
-    struct em *em = &world->ems[0];
-    em->quirk = QUIRK_NO_DESCRIPTIONS;
-    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
-    em->settings.tasks_max = 40;
-    em->page_size = 500;
-    scene_begin(world);
-    assert_true(scene_run(world));
-    scene_until(world, world->now_ms + 10 * MINUTE);
-    assert_int_equal(count_state(world, ITEM_SUCCEEDED), 1200);
-    assert_in_range(world->asked[REQUEST_SWEEP], 12, 24); /* three pages each */
     scene_free(world);
 }
 
@@ -270,9 +196,6 @@ int main(void)
         cmocka_unit_test(test_one_that_takes_long),
         cmocka_unit_test(test_list_stays_short),
         cmocka_unit_test(test_session_stays_with_doubt),
-        cmocka_unit_test(test_verified_on_the_way),
-        cmocka_unit_test(test_more_to_verify_than_pages),
-        cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);

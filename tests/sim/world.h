@@ -242,6 +242,8 @@ bool scene_run(struct world *world);
 bool scene_step(struct world *world);
 /* Takes turns and events until the virtual moment, or the first failure. */
 void scene_until(struct world *world, uint64_t at_ms);
+/* How many items of the first run are in that state, as stored; those that are not are queued. */
+size_t scene_count(const struct world *world, enum item_state state);
 void scene_free(struct world *world);
 
 /* fake_store.c */

@@ -1,0 +1,115 @@
+/* Scenarios of clones that are verified: looked at in the job list after they have succeeded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "engine/parts.h"
+#include "world.h"
+
+#define EVER 100000
+
+/* Of a large run, the first thousand are verified while the rest is still being cloned. */
+static void test_verified_on_the_way(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1150);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+    em->settings.tasks_max = 40;
+    em->page_size = 500;
+    scene_begin(world);
+    for (int i = 0; i < EVER * 10 && !world->asked[REQUEST_SWEEP] && !world->failure[0]; i++)
+        scene_step(world);
+    assert_true(scene_count(world, ITEM_SUCCEEDED) >= 960); /* what is decided counts, stored or not */
+    assert_true(scene_count(world, ITEM_SUCCEEDED) < 1150);
+    scene_until(world, world->now_ms + 10000);
+    size_t verified = 0;
+    for (size_t i = 0; i < 1150; i++)
+        verified += world->runs[0].rows[i].verified;
+    assert_true(verified >= 1000);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
+/* A look for one in doubt meets few pages while most others are still being made; the closing look asks for
+ * no page beyond those that there are, however long pages are. */
+static void test_more_to_verify_than_pages(void **state)
+{
+    (void)state;
+    for (unsigned page_size = 12; page_size < 40; page_size++) {
+        struct world *world = scene_quiet(30);
+        struct em *em = &world->ems[0];
+        em->settings.in_flight_initial = em->settings.in_flight_max = 30;
+        em->settings.tasks_max = 40;
+        em->page_size = page_size;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("reply-lost"), .skip = 5, .count = 1};
+        scene_begin(world);
+        assert_true(scene_run(world)); /* the world fails when a page is asked for that cannot be */
+        assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 30);
+        scene_free(world);
+    }
+}
+
+/* New jobs are on the last pages: each page is read about once, however many looks there are. What they meet
+ * before the end of its task is known is not looked for again, and the last clones, whose tasks are short,
+ * are looked at beside their tasks. */
+static void test_pages_once(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1200);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 50;
+    em->settings.tasks_max = 1200;
+    em->clone_min_ms = 1;
+    em->clone_max_ms = 20;
+    em->page_size = 20;
+    scene_begin(world);
+    assert_true(scene_run(world));
+    unsigned pages = (unsigned)em->n_jobs / 20 + 1;
+    print_message("%u pages asked for, of %u\n", world->asked[REQUEST_SWEEP], pages);
+    assert_in_range(world->asked[REQUEST_SWEEP], pages, pages + pages / 10);
+    for (size_t i = 0; i < 1200; i++)
+        assert_true(world->runs[0].rows[i].verified);
+    scene_free(world);
+}
+
+/* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
+ */
+static void test_nothing_can_be_verified(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1200);
+    struct em *em = &world->ems[0];
+    em->quirk = QUIRK_NO_DESCRIPTIONS;
+    em->settings.in_flight_initial = em->settings.in_flight_max = 20;
+    em->settings.tasks_max = 40;
+    em->page_size = 500;
+    scene_begin(world);
+    assert_true(scene_run(world));
+    scene_until(world, world->now_ms + 10 * MINUTE);
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 1200);
+    assert_in_range(world->asked[REQUEST_SWEEP], 12, 24); /* three pages each */
+    scene_free(world);
+}
+
+static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
+{
+    (void)level, (void)line, (void)fields, (void)data;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verified_on_the_way),
+        cmocka_unit_test(test_more_to_verify_than_pages),
+        cmocka_unit_test(test_pages_once),
+        cmocka_unit_test(test_nothing_can_be_verified),
+    };
+    log_set_sink(drop, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
