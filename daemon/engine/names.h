@@ -8,6 +8,20 @@ struct exchange;
 struct run;
 struct server;
 
+/* Jobs or repositories, as they are read page by page. */
+struct listing {
+    bool wanted;         /* is to be read, or has been */
+    bool read;           /* all of it */
+    bool first_asked;    /* for its first page, which tells how many there are */
+    bool twice;          /* this is its second reading */
+    bool marks;          /* jobs are read whole: their marks tell something */
+    unsigned reading;    /* counts the readings, each from the first page */
+    unsigned restarts;   /* of them, those because the list changed meanwhile */
+    unsigned pages;      /* in all, as the first page tells; 0: not known */
+    uint8_t *page_state; /* enum page_state of each, from the first */
+    uint64_t began_ms;   /* when this reading began */
+};
+
 /* A job that may be what the plan means by a source, or a repository. */
 struct candidate {
     const char *id, *name, *server_id, *server_name;

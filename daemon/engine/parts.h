@@ -85,9 +85,10 @@ struct exchange {
     uint32_t number; /* slot, source, page, backup server or number of the list, by kind */
     enum exchange_kind kind;
     uint64_t started_ms;
-    uint64_t serial;  /* session it belongs to */
-    unsigned load;    /* requests that were in flight when it was answered, with itself */
-    unsigned reading; /* NAMES: of which reading of the list */
+    uint64_t serial;         /* session it belongs to */
+    unsigned load;           /* requests that were in flight when it was answered, with itself */
+    struct listing *listing; /* NAMES: the run's list that the page is of */
+    unsigned reading;        /* and of which reading of it */
     const struct api_format *format;
     enum clone_form form; /* SUBMIT */
     struct buf path, body;
@@ -206,18 +207,11 @@ struct run {
     struct taken taken_names, taken_folders;     /* of bound items */
     const char **near_jobs, **near_repositories; /* names that look like missing ones */
     size_t n_near_jobs, n_near_repositories;
-    unsigned renames;    /* numbered names up to it are asked for; more when all of them have holders */
-    uint32_t bound;      /* slots below it have been bound since then */
-    unsigned bindings;   /* as the server's, then */
-    uint64_t read_ms;    /* when the names began to be read */
-    uint64_t list_ms;    /* when this reading of a list began */
-    bool twice;          /* this is its second one */
-    bool first_asked;    /* for its first page, which tells how many there are */
-    bool marks;          /* it reads jobs whole: their marks tell something */
-    unsigned reading;    /* counts the readings of a list, each from its first page */
-    unsigned pages;      /* in all, as the first page tells; 0: not known */
-    uint8_t *page_state; /* enum page_state of each, from the first */
-    unsigned restarts;
+    unsigned renames;  /* numbered names up to it are asked for; more when all of them have holders */
+    uint32_t bound;    /* slots below it have been bound since then */
+    unsigned bindings; /* as the server's, then */
+    uint64_t read_ms;  /* when the names began to be read */
+    struct listing job_list, repository_list;
     unsigned asking; /* requests under way */
     uint64_t ask_ms; /* not before: after a failure */
     unsigned ask_failures;

@@ -99,24 +99,34 @@ int resolve_add_hit(struct run *run, const struct hit *hit)
     return table_put(&run->names, table_key(&run->names, hit->name), (uint32_t)run->n_hits);
 }
 
-static void resolve_ask_from_start(struct run *run, enum run_phase phase)
+static void listing_done(struct listing *list)
 {
-    run->phase = phase;
-    run->reading++;
-    run->first_asked = false;
-    run->list_ms = run->engine->now.mono_ms;
-    if (phase == PHASE_JOBS)
-        run->read_ms = run->list_ms;
-    run->pages = 0;
-    free(run->page_state);
-    run->page_state = NULL;
+    free(list->page_state);
+    *list = (struct listing){.reading = list->reading + 1}; /* what is still to come is of no use */
+}
+
+/* From the first page. */
+static void listing_read(struct listing *list, uint64_t now_ms)
+{
+    free(list->page_state);
+    list->page_state = NULL;
+    list->pages = 0;
+    list->wanted = true;
+    list->read = list->first_asked = false;
+    list->began_ms = now_ms;
+    list->reading++;
+}
+
+static bool listing_reads(const struct listing *list)
+{
+    return list->wanted && !list->read;
 }
 
 int resolve_begin(struct run *run)
 {
     size_t queued = 0;
+    uint64_t now = run->engine->now.mono_ms;
     run->bound = 0;
-    run->twice = false;
     hold_begin(run);
     for (size_t i = 0; i < run->n; i++) {
         const struct plan_clone *clone = &run->plan->clones[i];
@@ -131,7 +141,14 @@ int resolve_begin(struct run *run)
     run->near_repositories = calloc(NEAR_MAX, sizeof(char *));
     if (!run->near_jobs || !run->near_repositories)
         return -ENOMEM;
-    resolve_ask_from_start(run, queued ? PHASE_JOBS : PHASE_CLONING);
+    run->phase = queued ? PHASE_JOBS : PHASE_CLONING;
+    run->read_ms = now;
+    listing_done(&run->job_list);
+    listing_done(&run->repository_list);
+    if (queued)
+        listing_read(&run->job_list, now);
+    if (run->n_repositories)
+        listing_read(&run->repository_list, now);
     return 0;
 }
 
@@ -148,6 +165,8 @@ void resolve_done(struct run *run)
     wants_free(run->repositories, run->n_repositories);
     run->jobs = run->repositories = NULL;
     run->n_jobs = run->n_repositories = 0;
+    listing_done(&run->job_list);
+    listing_done(&run->repository_list);
     table_done(&run->job_names);
     table_done(&run->job_ids);
     table_done(&run->repository_names);
@@ -209,9 +228,8 @@ static void keep_near(struct run *run, const struct seen_entity *seen, bool job)
     }
 }
 
-static int resolve_seen(struct run *run, const struct seen_entity *seen)
+static int resolve_seen(struct run *run, bool job, const struct seen_entity *seen)
 {
-    bool job = run->phase != PHASE_REPOSITORIES;
     if (seen->kind != (job ? API_ENTITY_JOB : API_ENTITY_REPOSITORY) || !*seen->id)
         return 0;
     struct plan_ref name = {PLAN_REF_NAME, seen->name}, id = {PLAN_REF_ID, seen->id};
@@ -234,23 +252,27 @@ static int resolve_seen(struct run *run, const struct seen_entity *seen)
 /* What people delete while a list is read moves others to pages that were read before. That hardly matters
  * within seconds; where a page was lost, or had to wait, the list is read once more, and what either reading
  * shows is there. */
-static bool resolve_may_have_shifted(const struct run *run)
+static bool listing_may_have_shifted(const struct listing *list, uint64_t now_ms)
 {
-    return run->pages > 1 && !run->twice && run->engine->now.mono_ms - run->list_ms > SHIFT_MS;
+    return list->pages > 1 && !list->twice && now_ms - list->began_ms > SHIFT_MS;
 }
 
-/* Once the jobs are known, what is left of the sources is read beside the repositories. */
+/* A list has been read. Once the jobs are known, what is left of the sources is read beside the repositories.
+ */
 static void resolve_next_phase(struct run *run)
 {
+    if (run->phase < PHASE_REPOSITORIES && !run->job_list.read)
+        return;
     if (run->phase == PHASE_JOBS && hold_collect(run) == 0 && bind_more_names(run)) {
-        resolve_ask_from_start(run, PHASE_RENAMES);
+        run->phase = PHASE_RENAMES;
+        listing_read(&run->job_list, run->engine->now.mono_ms);
         return;
     }
-    if (run->phase != PHASE_REPOSITORIES)
+    if (run->phase < PHASE_REPOSITORIES) {
         bind_sources(run);
-    if (run->phase != PHASE_REPOSITORIES && run->n_repositories)
-        resolve_ask_from_start(run, PHASE_REPOSITORIES);
-    else
+        run->phase = PHASE_REPOSITORIES;
+    }
+    if (!listing_reads(&run->repository_list))
         run->phase = PHASE_SOURCES;
 }
 
@@ -261,30 +283,40 @@ static unsigned page_total(const struct api_paging *paging, unsigned page)
     return paging->given && paging->has_next && total == page ? page + 1 : total;
 }
 
-static bool resolve_more_pages(struct run *run, unsigned total)
+static bool listing_more_pages(struct listing *list, unsigned total)
 {
-    if (total <= run->pages && run->page_state)
+    if (total <= list->pages && list->page_state)
         return true;
-    uint8_t *state = realloc(run->page_state, total);
+    uint8_t *state = realloc(list->page_state, total);
     if (!state)
         return false;
-    memset(state + run->pages, PAGE_UNASKED, total - run->pages);
-    run->page_state = state;
-    run->pages = total;
+    memset(state + list->pages, PAGE_UNASKED, total - list->pages);
+    list->page_state = state;
+    list->pages = total;
+    return true;
+}
+
+static bool listing_complete(const struct listing *list)
+{
+    for (unsigned i = 0; i < list->pages; i++)
+        if (list->page_state[i] != PAGE_READ)
+            return false;
     return true;
 }
 
 static void resolve_page(struct run *run, const struct exchange *e)
 {
+    struct listing *list = e->listing;
+    uint64_t now = run->engine->now.mono_ms;
     unsigned page = e->number, total = page_total(&e->doc.paging, page);
-    if (page > 1 && total != run->pages && run->restarts < RESTARTS_MAX && e->doc.paging.pages) {
-        run->restarts++; /* the list changed: names may have moved between pages */
-        resolve_ask_from_start(run, run->phase);
+    if (page > 1 && total != list->pages && list->restarts < RESTARTS_MAX && e->doc.paging.pages) {
+        list->restarts++; /* the list changed: names may have moved between pages */
+        listing_read(list, now);
         return;
     }
     for (size_t i = 0; i < e->n_entities; i++) {
-        if (resolve_seen(run, &e->entities[i]) < 0) {
-            run->ask_ms = run->engine->now.mono_ms + 1000;
+        if (resolve_seen(run, list == &run->job_list, &e->entities[i]) < 0) {
+            run->ask_ms = now + 1000;
             return;
         }
     }
@@ -292,17 +324,17 @@ static void resolve_page(struct run *run, const struct exchange *e)
         resolve_refused(run, e, "the server claims more pages of them than there can be");
         return;
     }
-    if (!resolve_more_pages(run, total)) {
-        run->ask_ms = run->engine->now.mono_ms + 1000;
+    if (!listing_more_pages(list, total)) {
+        run->ask_ms = now + 1000;
         return;
     }
-    run->page_state[page - 1] = PAGE_READ;
-    for (unsigned i = 0; i < run->pages; i++)
-        if (run->page_state[i] != PAGE_READ)
-            return;
-    run->twice = resolve_may_have_shifted(run);
-    if (run->twice)
-        resolve_ask_from_start(run, run->phase);
+    list->page_state[page - 1] = PAGE_READ;
+    if (!listing_complete(list))
+        return;
+    list->twice = listing_may_have_shifted(list, now);
+    list->read = !list->twice;
+    if (list->twice)
+        listing_read(list, now);
     else
         resolve_next_phase(run);
 }
@@ -374,13 +406,14 @@ void resolve_reply(struct run *run, struct exchange *e)
 {
     const struct fault_decision *decision = exchange_decision(e);
     run->asking--;
+    struct listing *list = e->listing;
     if (e->kind == EXCHANGE_NAMES) {
-        if (e->reading != run->reading || run->phase >= PHASE_SOURCES)
+        if (e->reading != list->reading || run->phase >= PHASE_SOURCES)
             return; /* asked before the reading was begun anew */
-        if (run->page_state)
-            run->page_state[e->number - 1] = PAGE_UNASKED;
+        if (list->page_state)
+            list->page_state[e->number - 1] = PAGE_UNASKED;
         else
-            run->first_asked = false;
+            list->first_asked = false;
     }
     if (e->kind == EXCHANGE_SOURCE && run->sources[e->number].state == SOURCE_READING)
         run->sources[e->number].state = SOURCE_UNREAD;
@@ -402,22 +435,22 @@ void resolve_reply(struct run *run, struct exchange *e)
 
 /* ---- asking ---- */
 
-static bool resolve_ask_page(struct run *run, unsigned page)
+static bool resolve_ask_page(struct run *run, struct listing *list, unsigned page)
 {
     struct exchange *e = exchange_new(run->server, EXCHANGE_NAMES, HTTP_GET);
     if (!e)
         return false;
     /* A run that was begun before may meet its own marks, any other those of clones that were given up: then
      * descriptions are needed. */
+    bool jobs = list == &run->job_list;
     if (page == 1)
-        run->marks = run->resumed || hold_wants_marks(run);
-    bool whole = run->marks && run->phase != PHASE_REPOSITORIES;
+        list->marks = jobs && (run->resumed || hold_wants_marks(run));
     e->run = run;
     e->number = page;
-    e->reading = run->reading;
-    buf_printf(&e->path, "/api/query?type=%s%s&pageSize=%d&page=%u",
-               run->phase == PHASE_REPOSITORIES ? "Repository" : "Job", whole ? "&format=Entities" : "",
-               PAGE_SIZE, page);
+    e->listing = list;
+    e->reading = list->reading;
+    buf_printf(&e->path, "/api/query?type=%s%s&pageSize=%d&page=%u", jobs ? "Job" : "Repository",
+               list->marks ? "&format=Entities" : "", PAGE_SIZE, page);
     if (exchange_start(e) < 0)
         return false;
     run->asking++;
@@ -425,31 +458,46 @@ static bool resolve_ask_page(struct run *run, unsigned page)
 }
 
 /* The first page tells how many there are; the others are asked for side by side. */
-static void resolve_ask_pages(struct run *run)
+static void resolve_ask_pages(struct run *run, struct listing *list)
 {
-    if (!run->page_state) {
-        if (!run->first_asked)
-            run->first_asked = resolve_ask_page(run, 1);
+    if (!listing_reads(list) || !server_room(run->server))
         return;
-    }
+    if (!list->page_state && !list->first_asked)
+        list->first_asked = resolve_ask_page(run, list, 1);
     for (unsigned i = 0;
-         i < run->pages && run->asking < server_pages(run->server) && server_room(run->server); i++) {
-        if (run->page_state[i] != PAGE_UNASKED)
+         i < list->pages && run->asking < server_pages(run->server) && server_room(run->server); i++) {
+        if (list->page_state[i] != PAGE_UNASKED)
             continue;
-        if (!resolve_ask_page(run, i + 1))
+        if (!resolve_ask_page(run, list, i + 1))
             return;
-        run->page_state[i] = PAGE_ASKED;
+        list->page_state[i] = PAGE_ASKED;
     }
 }
 
-static bool resolve_unasked(const struct run *run)
+static bool resolve_unasked(const struct run *run, const struct listing *list)
 {
-    if (!run->page_state)
-        return !run->first_asked;
-    for (unsigned i = 0; i < run->pages && run->asking < server_pages(run->server); i++)
-        if (run->page_state[i] == PAGE_UNASKED)
+    if (!listing_reads(list))
+        return false;
+    if (!list->page_state)
+        return !list->first_asked;
+    for (unsigned i = 0; i < list->pages && run->asking < server_pages(run->server); i++)
+        if (list->page_state[i] == PAGE_UNASKED)
             return true;
     return false;
+}
+
+static bool resolve_unread(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_sources; i++)
+        if (run->sources[i].state == SOURCE_UNREAD)
+            return true;
+    return false;
+}
+
+static bool resolve_wants_page(const struct run *run)
+{
+    return run->phase < PHASE_SOURCES &&
+           (resolve_unasked(run, &run->job_list) || resolve_unasked(run, &run->repository_list));
 }
 
 static void resolve_ask_sources(struct run *run)
@@ -470,14 +518,6 @@ static void resolve_ask_sources(struct run *run)
     }
 }
 
-static bool resolve_unread(const struct run *run)
-{
-    for (size_t i = 0; i < run->n_sources; i++)
-        if (run->sources[i].state == SOURCE_UNREAD)
-            return true;
-    return false;
-}
-
 static bool resolve_may_ask(const struct run *run)
 {
     return run->phase <= PHASE_SOURCES && !run->gone && !run->resolve_again && run->hours.state.open &&
@@ -493,8 +533,7 @@ unsigned resolve_share(const struct server *server)
     if (limit <= FEW && server->named)
         return 0;
     for (const struct run *run = server->engine->runs; run; run = run->next)
-        if (run->server == server && resolve_may_ask(run) &&
-            ((run->phase != PHASE_SOURCES && resolve_unasked(run)) || resolve_unread(run)))
+        if (run->server == server && resolve_may_ask(run) && (resolve_wants_page(run) || resolve_unread(run)))
             return limit / SHARE + 1;
     return 0;
 }
@@ -503,8 +542,10 @@ void resolve_act(struct run *run)
 {
     if (!resolve_may_ask(run) || !server_room(run->server))
         return;
-    if (run->phase != PHASE_SOURCES)
-        resolve_ask_pages(run);
+    if (run->phase < PHASE_SOURCES) {
+        resolve_ask_pages(run, &run->job_list);
+        resolve_ask_pages(run, &run->repository_list);
+    }
     resolve_ask_sources(run);
 }
 
@@ -515,7 +556,7 @@ uint64_t resolve_due(const struct run *run)
         server->session.state != SESSION_OPEN || server->unreachable_ms || !server_room(server) ||
         run->engine->stopping || run->state == RUN_PAUSED)
         return INSTANT_NEVER;
-    if (!(run->phase != PHASE_SOURCES && resolve_unasked(run)) && !(resolve_unread(run) && !run->asking))
+    if (!resolve_wants_page(run) && !(resolve_unread(run) && !run->asking))
         return INSTANT_NEVER;
     uint64_t due = run->ask_ms;
     if (due < server->probe_ms)

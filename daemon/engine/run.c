@@ -13,7 +13,6 @@ struct run *run_free(struct run *run)
     if (!run)
         return NULL;
     resolve_done(run);
-    free(run->page_state);
     heap_done(&run->due);
     table_done(&run->source_ids);
     free(run->sources);

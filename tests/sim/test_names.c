@@ -67,9 +67,9 @@ static void test_page_lost_while_they_shift(void **state)
     (void)state;
     struct world *world = with_holder();
     world->scripts[0] = (struct sim_script){
-        .kind = REQUEST_NAMES, .spoil = spoil_by_name("reply-timed-out"), .skip = PAGES - 1, .count = 1};
+        .kind = REQUEST_NAMES, .spoil = spoil_by_name("reply-timed-out"), .skip = PAGES, .count = 1};
     scene_begin(world);
-    until_page(world, PAGES);
+    until_page(world, PAGES + 1); /* the repositories are asked for beside the first */
     shift(world);
     ends_as_taken(world);
     scene_free(world);
@@ -87,15 +87,16 @@ static void test_slow_list(void **state)
     scene_free(world);
 }
 
-/* Its source is on the first page: the second trip reads it, together with the other pages. */
-static void test_source_beside_the_pages(void **state)
+/* The first trip reads the repositories too. The source is on the first page of jobs: the second trip reads
+ * it, together with the other pages. */
+static void test_all_beside_the_pages(void **state)
 {
     (void)state;
     struct world *world = with_holder();
     world->ems[0].settings.in_flight_initial = world->ems[0].settings.in_flight_max = 2 * PAGES;
     scene_begin(world);
-    until_page(world, PAGES);
-    assert_int_equal(world->asked[REQUEST_NAMES], PAGES);
+    until_page(world, PAGES + 1);
+    assert_int_equal(world->asked[REQUEST_NAMES], PAGES + 1);
     assert_int_equal(world->asked[REQUEST_JOB], 1);
     ends_as_taken(world);
     assert_int_equal(world->asked[REQUEST_JOB], 1);
@@ -219,7 +220,7 @@ int main(void)
         cmocka_unit_test(test_quick_list),
         cmocka_unit_test(test_page_lost_while_they_shift),
         cmocka_unit_test(test_slow_list),
-        cmocka_unit_test(test_source_beside_the_pages),
+        cmocka_unit_test(test_all_beside_the_pages),
         cmocka_unit_test(test_late_clone_is_there),
         cmocka_unit_test(test_late_clone_conflicts),
         cmocka_unit_test(test_late_clone_leaves_other_names),
