@@ -67,9 +67,9 @@ static void test_page_lost_while_they_shift(void **state)
     (void)state;
     struct world *world = with_holder();
     world->scripts[0] = (struct sim_script){
-        .kind = REQUEST_NAMES, .spoil = spoil_by_name("reply-timed-out"), .skip = PAGES, .count = 1};
+        .kind = REQUEST_NAMES, .spoil = spoil_by_name("reply-timed-out"), .skip = PAGES - 1, .count = 1};
     scene_begin(world);
-    until_page(world, PAGES + 1); /* the repositories are asked for beside the first */
+    until_page(world, PAGES); /* the repositories come after them: one place */
     shift(world);
     ends_as_taken(world);
     scene_free(world);
