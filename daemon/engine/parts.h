@@ -539,6 +539,8 @@ void look_back_act(struct server *server);
 void look_forget(struct server *server, const struct run *run);
 /* How many clones are to be verified. */
 size_t sweep_unverified(const struct server *server);
+/* The names were read from so many pages: there new jobs are to be looked for. */
+void sweep_expect(struct server *server, unsigned pages);
 void sweep_schedule(struct server *server);
 void sweep_begin(struct server *server, enum sweep_kind kind);
 void sweep_act(struct server *server);

@@ -263,6 +263,8 @@ static void resolve_next_phase(struct run *run)
 {
     if (run->phase < PHASE_REPOSITORIES && !run->job_list.read)
         return;
+    if (run->phase < PHASE_REPOSITORIES)
+        sweep_expect(run->server, run->job_list.pages);
     if (run->phase == PHASE_JOBS && hold_collect(run) == 0 && bind_more_names(run)) {
         run->phase = PHASE_RENAMES;
         listing_read(&run->job_list, run->engine->now.mono_ms);

@@ -32,6 +32,13 @@ void sweep_stop(struct server *server)
                             .ahead_ms = sweep->ahead_ms};
 }
 
+void sweep_expect(struct server *server, unsigned pages)
+{
+    struct sweep *sweep = &server->sweep;
+    if (!sweep->known && !sweep->active)
+        sweep->known = sweep->fresh = pages;
+}
+
 /* When the next look that finds is due: with growing gaps, from one news to the next. */
 void sweep_schedule(struct server *server)
 {
@@ -107,7 +114,7 @@ static unsigned sweep_page(const struct sweep *sweep)
         return sweep->asking ? 0 : sweep->first;
     if (sweep->up < sweep->pages)
         return sweep->up + 1;
-    if (sweep->kind == SWEEP_AHEAD)
+    if (sweep->kind == SWEEP_AHEAD || !sweep->counted) /* there may be more upwards */
         return 0;
     return sweep->down && sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
 }

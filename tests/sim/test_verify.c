@@ -78,6 +78,46 @@ static void test_pages_once(void **state)
     scene_free(world);
 }
 
+/* The names have told how many pages there were: only those that are new, and the last of the old ones, are
+ * looked at. */
+static void test_old_pages_are_left(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(30);
+    struct em *em = &world->ems[0];
+    em->clone_min_ms = 1;
+    em->clone_max_ms = 20;
+    em->page_size = 20;
+    while (em->n_jobs < 195)
+        em_add_job(em, "filler", "Backup", 0);
+    scene_begin(world);
+    assert_true(scene_run(world));
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 30);
+    assert_int_equal(world->asked[REQUEST_SWEEP], 3);
+    scene_free(world);
+}
+
+/* Jobs were deleted since the names were read: the page that was the last is not there, and all is read. */
+static void test_fewer_pages(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(5);
+    struct em *em = &world->ems[0];
+    em->page_size = 20;
+    while (em->n_jobs < 195)
+        em_add_job(em, "filler", "Backup", 0);
+    scene_begin(world);
+    while (!world->sends && !world->failure[0])
+        scene_step(world);
+    for (size_t i = SIM_TEMPLATES; i < 195; i++)
+        em->jobs[i].deleted = true;
+    assert_true(scene_run(world));
+    assert_in_range(world->asked[REQUEST_SWEEP], 2, 4);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(world->runs[0].rows[i].verified);
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -105,10 +145,9 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verified_on_the_way),
-        cmocka_unit_test(test_more_to_verify_than_pages),
-        cmocka_unit_test(test_pages_once),
-        cmocka_unit_test(test_nothing_can_be_verified),
+        cmocka_unit_test(test_verified_on_the_way), cmocka_unit_test(test_more_to_verify_than_pages),
+        cmocka_unit_test(test_pages_once),          cmocka_unit_test(test_old_pages_are_left),
+        cmocka_unit_test(test_fewer_pages),         cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
