@@ -14,8 +14,7 @@
 #define COLLECT_REFUSALS_MAX 3
 #define LIST_FAILURES_MIN 3
 #define VERIFY_MIN 1000
-#define AHEAD_MS 1000 /* tasks that take less are short */
-#define SHARE 32      /* this part of the requests in flight is for a sweep while clones wait for a place */
+#define SHARE 32 /* this part of the requests in flight is for a sweep while clones wait for a place */
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -305,7 +304,7 @@ static uint64_t doubt_ahead_due(const struct server *server)
     const struct sweep *sweep = &server->sweep;
     uint64_t youngest = watch_youngest_ms(server);
     if (!youngest || youngest <= sweep->ahead_ms || !sweep->known || server->submits || server->in_doubt ||
-        server->task_ms >= AHEAD_MS || tidy_queued(server))
+        server->task_ms >= SHORT_TASK_MS || tidy_queued(server))
         return INSTANT_NEVER;
     return max_u64(youngest + server->least_ms, sweep->retry_ms);
 }

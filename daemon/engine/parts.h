@@ -21,6 +21,7 @@
 
 #define CLOSING_SWEEPS_MAX 5
 #define RENAMES_FIRST 5
+#define SHORT_TASK_MS 1000 /* tasks that take less are short */
 #define NO_SLOT UINT32_MAX
 #define ANSWER_MAX ((size_t)1 << 20) /* design note 13 */
 #define LIST_MAX ((size_t)256 << 20)
@@ -40,11 +41,10 @@ struct slot {
     uint32_t pending; /* 1 + place in the batch that is being made or written; 0: none */
     uint32_t source;  /* index into run->sources, NO_SLOT: not bound */
     uint32_t prev, next;
-    bool asked;     /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
-    bool waits;     /* QUEUED: in run->waiting */
-    uint32_t round; /* RUNNING: of single looks, in which its task was asked for last */
-    const char
-        *met; /* uid of a job of its name and mark that a sweep saw before its end was known, or NULL */
+    bool asked;      /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    bool waits;      /* QUEUED: in run->waiting */
+    uint32_t round;  /* RUNNING: of single looks, in which its task was asked for last */
+    const char *met; /* a job of its name and mark, seen before its task's end was known: uid, or NULL */
 };
 
 /* A list of slots of one run, in order of arrival. */

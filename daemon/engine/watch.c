@@ -13,7 +13,6 @@
 #define SLICE 500          /* tasks of a list that are taken in one turn */
 #define SLICE_ROLLING 2000 /* while no clone may leave that would have to wait for it */
 #define ENDS_A_LIST 8      /* times the items at once: what is kept of a list, however long it is */
-#define SHORT_MS 1000      /* of tasks that take less */
 #define LATE_MS 200        /* the end may be seen so late, while clones wait for a place among the requests */
 #define FEW 2              /* requests in flight */
 #define POLL_FAILURES_MAX 3
@@ -146,7 +145,8 @@ static bool task_decides(struct server *server, struct run *run, uint32_t slot, 
     }
     task_took(server, run, slot, item);
     engine_emit(server->engine, run, slot, &event);
-    sweep_recall(run, slot, event.job_uid);
+    if (event.kind == ITEM_EVENT_TASK_OK)
+        sweep_recall(run, slot, event.job_uid);
     return true;
 }
 
@@ -367,7 +367,7 @@ static size_t watch_running(const struct server *server)
  * the one that has them. */
 static uint64_t watch_patience(const struct server *server)
 {
-    if (server->task_ms >= SHORT_MS)
+    if (server->task_ms >= SHORT_TASK_MS)
         return 0;
     if (server->hungry)
         return LATE_MS;

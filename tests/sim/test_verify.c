@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -118,6 +119,30 @@ static void test_fewer_pages(void **state)
     scene_free(world);
 }
 
+/* A look meets a job of the item's name and mark, and then its task fails: what was met tells nothing. */
+static void test_met_and_failed(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1);
+    struct em *em = &world->ems[0];
+    em->clone_min_ms = em->clone_max_ms = 800;
+    em->fail_permille = 1000;
+    world->chaos_until_ms = 20 * MINUTE;
+    scene_begin(world);
+    while (!world->sends && !world->failure[0])
+        scene_step(world);
+    struct sim_job *job = em_add_job(em, "Clone A 0", "Backup", 0);
+    snprintf(job->description, sizeof(job->description), "[jobclone:%s/0]", world->runs[0].id);
+    const struct run *run = world->engine->runs;
+    while (!run->slots[0].met && !world->failure[0] && world->now_ms < MINUTE)
+        scene_step(world);
+    assert_non_null(run->slots[0].met);
+    assert_true(scene_run(world));
+    assert_int_equal(scene_count(world, ITEM_FAILED), 1);
+    assert_false(world->runs[0].rows[0].verified);
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -145,9 +170,13 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verified_on_the_way), cmocka_unit_test(test_more_to_verify_than_pages),
-        cmocka_unit_test(test_pages_once),          cmocka_unit_test(test_old_pages_are_left),
-        cmocka_unit_test(test_fewer_pages),         cmocka_unit_test(test_nothing_can_be_verified),
+        cmocka_unit_test(test_verified_on_the_way),
+        cmocka_unit_test(test_more_to_verify_than_pages),
+        cmocka_unit_test(test_pages_once),
+        cmocka_unit_test(test_old_pages_are_left),
+        cmocka_unit_test(test_fewer_pages),
+        cmocka_unit_test(test_met_and_failed),
+        cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
