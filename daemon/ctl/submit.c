@@ -178,34 +178,70 @@ int command_preview(struct ctl *ctl)
 
 /* ---- submit ---- */
 
-/* The scheduled plan by its name, its file's name, or a path to it. */
-static char *schedule_path(const struct ctl *ctl)
+static const char *schedule_text(json_t *schedule, const char *key)
 {
-    const char *word = ctl->words[0];
-    json_t *list, *schedule;
+    const char *text = json_string_value(json_object_get(schedule, key));
+    return text ? text : "";
+}
+
+/* Why the file is not used, when its plan's name stands for another file's plan; or NULL. */
+static const char *schedule_clash(json_t *list, json_t *schedule)
+{
+    const char *error = json_string_value(json_object_get(schedule, "error"));
+    json_t *other;
     size_t i;
-    char *path = NULL;
-    if (client_get(ctl, "/v1/schedules", &list) != CTL_OK)
-        return NULL;
-    json_array_foreach(json_object_get(list, "schedules"), i, schedule)
+    json_array_foreach(list, i, other)
     {
-        const char *its_name = json_string_value(json_object_get(schedule, "name"));
-        const char *its_file = json_string_value(json_object_get(schedule, "file"));
-        if (!path && its_name &&
-            (strcmp(its_name, word) == 0 || (its_file && strcmp(file_name(its_file), file_name(word)) == 0)))
-            path = client_path("/v1/schedules/", its_name, "/run");
+        bool same = strcmp(schedule_text(other, "name"), schedule_text(schedule, "name")) == 0;
+        if (error && other != schedule && same && !json_is_string(json_object_get(other, "error")))
+            return error;
     }
-    json_decref(list);
-    return path ? path : client_path("/v1/schedules/", word, "/run"); /* the daemon says what is wrong */
+    return NULL;
+}
+
+/* The one whose file has that name, as far as no plan is called so. */
+static json_t *schedule_of_file(json_t *list, const char *word)
+{
+    json_t *schedule, *found = NULL;
+    size_t i;
+    json_array_foreach(list, i, schedule)
+    {
+        const char *name = schedule_text(schedule, "name");
+        if (strcmp(name, word) == 0)
+            return NULL;
+        if (*name && strcmp(file_name(schedule_text(schedule, "file")), file_name(word)) == 0)
+            found = schedule;
+    }
+    return found;
+}
+
+/* The scheduled plan by its name, its file's name, or a path to it: what to ask the daemon, which says what
+ * is wrong if there is none. */
+static int schedule_path(const struct ctl *ctl, char **ret)
+{
+    json_t *answer;
+    int r = client_get(ctl, "/v1/schedules", &answer);
+    if (r != CTL_OK)
+        return r;
+    json_t *list = json_object_get(answer, "schedules"), *of_file = schedule_of_file(list, ctl->words[0]);
+    const char *clash = of_file ? schedule_clash(list, of_file) : NULL;
+    if (clash)
+        command_say("%s", clash);
+    else
+        *ret =
+            client_path("/v1/schedules/", of_file ? schedule_text(of_file, "name") : ctl->words[0], "/run");
+    json_decref(answer);
+    return clash ? CTL_INVALID : *ret ? CTL_OK : CTL_UNREACHABLE;
 }
 
 static int submit(struct ctl *ctl, json_t **ret)
 {
     if (!ctl->scheduled)
         return send_plan(ctl, "/v1/runs", ret);
-    _cleanup_free_ char *path = schedule_path(ctl);
+    _cleanup_free_ char *path = NULL;
+    int r = schedule_path(ctl, &path);
     *ret = NULL;
-    return path ? client_ask(ctl, "POST", path, NULL, ret) : CTL_UNREACHABLE;
+    return r == CTL_OK ? client_ask(ctl, "POST", path, NULL, ret) : r;
 }
 
 /* With --json the run as it ended is a second document. */

@@ -122,14 +122,34 @@ class Schedule(ServiceCase):
         status, answer = daemon.call("POST", "/v1/schedules/other/run")
         self.assertEqual(status, 404, answer)
 
+    def submit(self, bench, word):
+        return subprocess.run([harness.BIN / "jobclonectl", "--socket", bench.socket, "submit", "--scheduled", word],
+                              capture_output=True, text=True, timeout=60)
+
+    def test_by_hand_two_of_one_name(self):
+        """The file that is not used is not taken for the other one, whose plan has its name."""
+        bench, daemon = self.begun()
+        self.write(bench, "nightly", file="first.yaml")
+        bench.wait_for(lambda: self.schedule(daemon, "nightly"))
+        self.write(bench, "nightly", file="second.yaml")
+        bench.wait_for(lambda: "rename one of them" in daemon.err())
+        done = self.submit(bench, "second.yaml")
+        self.assertEqual((done.returncode, done.stdout), (harness.USAGE, ""), done.stderr)
+        self.assertIn("its plan's name, nightly, is that of", done.stderr)
+        self.assertEqual(self.runs(daemon), [])
+        for word in ("first.yaml", "nightly"):
+            done = self.submit(bench, word)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assert_result(daemon.wait_ended(done.stdout.strip()), 1, succeeded=1)
+            time.sleep(1)  # the next one's name differs by a second
+
     def test_by_hand_a_plan_that_is_not_good(self):
         bench, daemon = self.begun(good={})
         self.write(bench, "bad", clones=[{"name": "x", "sorce": "T"}])
         bench.wait_for(lambda: "bad.yaml is not good" in daemon.err())
         file = bench.folder / "plans.d" / "bad.yaml"
         for word in ("bad.yaml", "bad", str(file)):
-            done = subprocess.run([harness.BIN / "jobclonectl", "--socket", bench.socket, "submit", "--scheduled", word],
-                                  capture_output=True, text=True, timeout=60)
+            done = self.submit(bench, word)
             self.assertEqual((done.returncode, done.stdout), (harness.USAGE, ""), done.stderr)
             self.assertIn(f"{file} is there, but not good: {file}:1:", done.stderr)
             self.assertIn('unknown key "sorce" in a clone; did you mean "source"?', done.stderr)
