@@ -455,6 +455,8 @@ uint64_t server_due(const struct server *server);
 bool server_has_work(const struct server *server);
 /* Items that wait for their answer or task, or are in doubt. */
 bool server_has_tasks(const struct server *server);
+/* Is no item there in flight or running, neither as decided nor as stored? */
+bool server_rests(const struct server *server);
 bool server_wants_logoff(const struct server *server); /* while closing */
 void server_open(struct server *server, char *token, char *session_id);
 void server_forget_token(struct server *server);
@@ -548,6 +550,8 @@ bool sweep_wants(const struct server *server); /* to ask for a page */
 void sweep_reply(struct exchange *exchange);
 void sweep_done(struct server *server);
 void sweep_succeeded(struct server *server, const struct item *item);
-/* It has succeeded with this job: verified at once when a sweep has met it already. */
-void sweep_recall(struct run *run, uint32_t slot, const char *job_uid);
+/* The uid of the item's job, if it is one that a sweep has met; else NULL. */
+const char *sweep_met(const struct run *run, uint32_t slot, const char *job_id);
+/* It has succeeded with the job that was met: that is verified. */
+void sweep_recall(struct run *run, uint32_t slot);
 void sweep_stop(struct server *server);

@@ -376,6 +376,15 @@ bool server_has_tasks(const struct server *server)
     return false;
 }
 
+bool server_rests(const struct server *server)
+{
+    for (const struct run *run = server->engine->runs; run; run = run->next)
+        if (run->server == server && (run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] ||
+                                      run->in_state[ITEM_SUBMITTING].n + run->in_state[ITEM_RUNNING].n))
+            return false;
+    return true;
+}
+
 bool server_wants_logoff(const struct server *server)
 {
     return server->session.state == SESSION_OPEN && !server->logged_off &&
@@ -399,7 +408,8 @@ static void server_close(struct server *server)
 
 static uint64_t server_idle_due(const struct server *server)
 {
-    if (server->session.state != SESSION_OPEN || server_has_work(server) || server->in_flight)
+    if (server->session.state != SESSION_OPEN || server_has_work(server) || server->in_flight ||
+        !server_rests(server))
         return INSTANT_NEVER;
     return server->unwanted ? 0 : server->last_sent_ms + LOGOFF_MS;
 }

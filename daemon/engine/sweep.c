@@ -197,23 +197,25 @@ static void sweep_verify(struct run *run, uint32_t slot, const struct item *item
     engine_emit(run->engine, run, slot, &verified);
 }
 
+const char *sweep_met(const struct run *run, uint32_t slot, const char *job_id)
+{
+    const char *met = run->slots[slot].met;
+    return met && strcmp(strrchr(met, ':') + 1, job_id) == 0 ? met : NULL;
+}
+
 /* The end of its task is not known yet, but the clone is there. */
 static void sweep_meet(struct run *run, uint32_t slot, const struct item *item, const struct seen_entity *job)
 {
-    struct slot *s = &run->slots[slot];
-    bool known = s->met && strcmp(strrchr(s->met, ':') + 1, job->id) == 0;
-    if (!known && strcmp(item->name, job->name) == 0)
-        s->met = run_job_uid(run, job->id); /* without memory for it it is looked for later */
+    if (strcmp(item->name, job->name) == 0 && !sweep_met(run, slot, job->id))
+        run->slots[slot].met = run_job_uid(run, job->id); /* without memory for it it is looked for later */
 }
 
-void sweep_recall(struct run *run, uint32_t slot, const char *job_uid)
+void sweep_recall(struct run *run, uint32_t slot)
 {
-    const struct slot *s = &run->slots[slot];
     struct sweep *sweep = &run->server->sweep;
+    const struct item *item = slot_decided(run->engine, &run->slots[slot]);
     struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
-    if (!s->met || strcmp(s->met, job_uid) != 0)
-        return;
-    sweep->verified += sweep->active && slot_decided(run->engine, s)->since_ms <= sweep->started_ms;
+    sweep->verified += sweep->active && item->since_ms <= sweep->started_ms;
     engine_emit(run->engine, run, slot, &verified);
 }
 

@@ -128,13 +128,7 @@ void tidy_decide(struct server *server)
 
 bool tidy_rolls(const struct server *server)
 {
-    if (!server->rolling || server->in_flight || server->in_doubt)
-        return false;
-    for (const struct run *run = server->engine->runs; run; run = run->next)
-        if (run->server == server && (run->count[ITEM_SUBMITTING] + run->count[ITEM_RUNNING] ||
-                                      run->in_state[ITEM_SUBMITTING].n + run->in_state[ITEM_RUNNING].n))
-            return false;
-    return true;
+    return server->rolling && !server->in_flight && !server->in_doubt && server_rests(server);
 }
 
 unsigned tidy_share(const struct server *server)

@@ -131,6 +131,7 @@ static bool task_decides(struct server *server, struct run *run, uint32_t slot, 
         strcmp(item->task_id, task->id) != 0)
         return false;
     struct item_event event = {.kind = ITEM_EVENT_TASK_OK};
+    const char *met = NULL;
     if (!task->has_result) {
         event.kind = ITEM_EVENT_TASK_GONE; /* it ended, but how? looked for by its mark */
     } else if (!task->success) {
@@ -139,14 +140,15 @@ static bool task_decides(struct server *server, struct run *run, uint32_t slot, 
     } else if (!task->job_id) {
         event.kind = ITEM_EVENT_TASK_GONE; /* made, but which job? looked for by its mark */
     } else {
-        event.job_uid = run_job_uid(run, task->job_id);
+        met = sweep_met(run, slot, task->job_id);
+        event.job_uid = met ? met : run_job_uid(run, task->job_id);
         if (!event.job_uid)
             return false; /* no memory for it: the next list shows it again */
     }
     task_took(server, run, slot, item);
     engine_emit(server->engine, run, slot, &event);
-    if (event.kind == ITEM_EVENT_TASK_OK)
-        sweep_recall(run, slot, event.job_uid);
+    if (met)
+        sweep_recall(run, slot);
     return true;
 }
 

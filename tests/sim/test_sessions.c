@@ -161,6 +161,28 @@ static void test_session_stays_with_doubt(void **state)
     scene_free(world);
 }
 
+/* A request that never left is told a minute later, while its run is paused and nothing else is to be done:
+ * the session is given back when that is stored, not before. */
+static void test_given_back_when_stored(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .count = 1};
+    scene_begin(world);
+    while (!world->sends && !world->failure[0])
+        scene_step(world);
+    world->ems[0].down_until_ms = world->now_ms + 10000;
+    assert_int_equal(engine_pause_run(world->engine, world->runs[0].id), 0);
+    scene_until(world, world->now_ms + 2 * MINUTE);
+    assert_string_equal(world->failure, "");
+    assert_int_equal(scene_count(world, ITEM_QUEUED), 1);
+    assert_int_equal(world->asked[REQUEST_LOGOFF], 1);
+    assert_int_equal(engine_resume_run(world->engine, world->runs[0].id), 0);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
 /* A daemon lives for years: of tasks nothing is kept beyond their session and their run. */
 static void test_ids_go_with_their_session(void **state)
 {
@@ -191,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_session_lost),
         cmocka_unit_test(test_session_lost_with_what_it_accepted),
         cmocka_unit_test(test_ids_go_with_their_session),
+        cmocka_unit_test(test_given_back_when_stored),
         cmocka_unit_test(test_session_changed),
         cmocka_unit_test(test_answer_of_an_old_session),
         cmocka_unit_test(test_one_that_takes_long),
