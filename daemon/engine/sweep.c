@@ -137,10 +137,11 @@ static bool sweep_verified(const struct server *server)
     return sweep->goal && sweep->verified >= sweep->goal && !server->in_doubt;
 }
 
+/* With all seen no page more, unless none is under way: it ends with an answer. */
 bool sweep_wants(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
-    return sweep->active && !server->rolling && !sweep_verified(server) &&
+    return sweep->active && !server->rolling && !(sweep->asking && sweep_verified(server)) &&
            sweep->asking < sweep_most(server) && sweep_page(sweep);
 }
 

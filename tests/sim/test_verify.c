@@ -143,6 +143,35 @@ static void test_met_and_failed(void **state)
     scene_free(world);
 }
 
+/* All is verified while an item is in doubt, so the look goes on; then the server wants a pause, in which the
+ * doubt is settled otherwise. The look comes to its end, or the next run would have none. */
+static void test_doubt_settled_in_a_pause(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(30);
+    struct em *em = &world->ems[0];
+    em->page_size = 20;
+    while (em->n_jobs < 195)
+        em_add_job(em, "filler", "Backup", 0);
+    scene_begin(world);
+    struct sim_run *next = scene_add_rival(world, ON_CONFLICT_SKIP);
+    next->names = 'N';
+    struct server *server = world->engine->servers;
+    struct sweep *sweep = &server->sweep;
+    while (!(sweep->kind == SWEEP_VERIFY && sweep->asking) && !world->failure[0])
+        scene_step(world);
+    server->in_doubt++;
+    while ((sweep->verified < sweep->goal || sweep->asking) && !world->failure[0]) {
+        server->busy_until_ms = sweep->verified + 20 >= sweep->goal ? world->now_ms + 500 : 0;
+        scene_step(world);
+    }
+    assert_true(sweep->active);
+    server->in_doubt--;
+    daemon_add_run(world, next);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -176,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_old_pages_are_left),
         cmocka_unit_test(test_fewer_pages),
         cmocka_unit_test(test_met_and_failed),
+        cmocka_unit_test(test_doubt_settled_in_a_pause),
         cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
