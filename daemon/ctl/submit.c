@@ -184,17 +184,18 @@ static const char *schedule_text(json_t *schedule, const char *key)
     return text ? text : "";
 }
 
-/* Why the file is not used, when its plan's name stands for another file's plan; or NULL. */
+/* Why the file is not used, when its plan's name stands for another file's plan; or NULL. Of several files
+ * with one plan name the first of the list is used, broken or not. */
 static const char *schedule_clash(json_t *list, json_t *schedule)
 {
-    const char *error = json_string_value(json_object_get(schedule, "error"));
     json_t *other;
     size_t i;
     json_array_foreach(list, i, other)
     {
-        bool same = strcmp(schedule_text(other, "name"), schedule_text(schedule, "name")) == 0;
-        if (error && other != schedule && same && !json_is_string(json_object_get(other, "error")))
-            return error;
+        if (other == schedule)
+            break;
+        if (strcmp(schedule_text(other, "name"), schedule_text(schedule, "name")) == 0)
+            return schedule_text(schedule, "error");
     }
     return NULL;
 }

@@ -143,6 +143,22 @@ class Schedule(ServiceCase):
             self.assert_result(daemon.wait_ended(done.stdout.strip()), 1, succeeded=1)
             time.sleep(1)  # the next one's name differs by a second
 
+    def test_by_hand_two_of_one_name_the_first_broken(self):
+        """The last good version of the first file is used, and not for the second one."""
+        bench, daemon = self.begun()
+        for file in ("first.yaml", "second.yaml"):
+            self.write(bench, "nightly", file=file)
+        bench.wait_for(lambda: "rename one of them" in daemon.err())
+        self.write(bench, "nightly", clones=[{"name": "x", "sorce": "T"}], file="first.yaml")
+        bench.wait_for(lambda: "its last good version goes on" in daemon.err())
+        done = self.submit(bench, "second.yaml")
+        self.assertEqual((done.returncode, done.stdout), (harness.USAGE, ""), done.stderr)
+        self.assertIn("its plan's name, nightly, is that of", done.stderr)
+        self.assertEqual(self.runs(daemon), [])
+        done = self.submit(bench, "first.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_result(daemon.wait_ended(done.stdout.strip()), 1, succeeded=1)
+
     def test_by_hand_a_plan_that_is_not_good(self):
         bench, daemon = self.begun(good={})
         self.write(bench, "bad", clones=[{"name": "x", "sorce": "T"}])
