@@ -92,7 +92,8 @@ void sweep_begin(struct server *server, enum sweep_kind kind)
     struct sweep *sweep = &server->sweep;
     if (sweep->active || sweep->asking)
         return;
-    sweep_schedule(server);
+    if (server->in_doubt) /* what only verifies puts off no look for doubt that is still to come */
+        sweep_schedule(server);
     sweep->arena = arena_new();
     sweep->active = sweep->arena && sweep_names(server) == 0;
     sweep->kind = kind;

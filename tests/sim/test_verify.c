@@ -172,6 +172,29 @@ static void test_doubt_settled_in_a_pause(void **state)
     scene_free(world);
 }
 
+/* Looks that only verify, many of them since the last doubt, do not put off the first look for what comes in
+ * doubt: a session is lost just when the last clones are looked at. */
+static void test_doubt_after_many_looks(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(5);
+    struct em *em = &world->ems[0];
+    em->clone_min_ms = 1;
+    em->clone_max_ms = 50;
+    world->chaos_until_ms = 20 * MINUTE;
+    scene_begin(world);
+    struct sweep *sweep = &world->engine->servers->sweep;
+    sweep->finds = 8;
+    while (!(sweep->active && sweep->kind == SWEEP_AHEAD) && !world->failure[0])
+        scene_step(world);
+    uint64_t lost_ms = world->now_ms;
+    em_lose_session(em);
+    assert_true(scene_run(world));
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 5);
+    assert_in_range(world->now_ms - lost_ms, 0, 10000);
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -206,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_fewer_pages),
         cmocka_unit_test(test_met_and_failed),
         cmocka_unit_test(test_doubt_settled_in_a_pause),
+        cmocka_unit_test(test_doubt_after_many_looks),
         cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
