@@ -366,9 +366,10 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
     }
     if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))
         return;
+    bool several = sweep->pages > 1 || sweep->known > 1; /* there were: one answer alone proves nothing */
     sweep->known = sweep->pages;
     sweep->fresh = sweep->up < sweep->pages ? sweep->up + 1 : sweep->pages;
-    if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && sweep->pages > 1)
+    if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && several)
         sweep_pass(sweep, 2);
     else
         sweep_end(server);

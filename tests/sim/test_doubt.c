@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "engine/parts.h"
 #include "world.h"
 
 #define EVER 100000
@@ -316,6 +317,32 @@ static void test_jobs_contradict(void **state)
     scene_free(world);
 }
 
+/* The look that is to prove absence is told that the first page is all there is. Others were there before:
+ * that alone proves nothing. */
+static void test_one_page_is_not_all(void **state)
+{
+    (void)state;
+    struct world *world = doubtful("request-lost");
+    struct em *em = &world->ems[0];
+    em->page_size = 4;
+    scene_begin(world);
+    assert_true(until_doubt(world));
+    const struct sweep *sweep = &world->engine->servers->sweep;
+    struct sim_job *job = em_add_job(em, "Clone A 0", "Backup", 0);
+    snprintf(job->description, sizeof(job->description), "[jobclone:%s/0]", world->runs[0].id);
+    job->made_by_clone = true;
+    while (first(world)->state == ITEM_IN_DOUBT && !world->failure[0]) {
+        bool proves = sweep->active && sweep->kind == SWEEP_PROVE;
+        job->deleted = !proves; /* it comes to light only then */
+        em->one_page = proves && sweep->pass == 1;
+        scene_step(world);
+    }
+    assert_string_equal(world->failure, "");
+    assert_int_equal(first(world)->state, ITEM_SUCCEEDED);
+    assert_int_equal(world->sends, 1);
+    scene_free(world);
+}
+
 static void test_task_of_nobody_hangs(void **state)
 {
     (void)state;
@@ -471,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_lists_fail),
         cmocka_unit_test(test_jobs_not_listed),
         cmocka_unit_test(test_jobs_contradict),
+        cmocka_unit_test(test_one_page_is_not_all),
         cmocka_unit_test(test_task_of_nobody_hangs),
         cmocka_unit_test(test_slow_task_of_nobody),
         cmocka_unit_test(test_task_outlives_doubt),

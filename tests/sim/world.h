@@ -108,6 +108,7 @@ struct em {
     unsigned task_places; /* at which a backup server clones; of more than twice as many each takes longer */
     unsigned page_size;
     bool last_page_denied; /* the last page of jobs says that there is one less */
+    bool one_page;         /* the first page of jobs says that it is all */
     bool serial, numbers_per_session;
     enum em_quirk quirk;
     enum clone_form form; /* of immediate copies, that it takes in XML; JSON: none */
