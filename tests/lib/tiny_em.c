@@ -94,7 +94,7 @@ static void say_jobs(struct tiny *tiny, const char *path, struct buf *ret)
 {
     const char *at = strstr(path, "&page="); /* a filter is not heeded: the client has to match anyway */
     unsigned page = at ? (unsigned)atoi(at + 6) : 1, n = 0;
-    tiny->pages++;
+    tiny->pages += !strstr(path, "format=Entities"); /* of names */
     buf_add_str(ret, "<QueryResult" NS "><Entities><Jobs>");
     for (int i = 0; i < tiny->n_jobs; i++) {
         if (tiny->jobs[i].hidden)
