@@ -79,18 +79,26 @@ static void test_pages_once(void **state)
     scene_free(world);
 }
 
+#define BEFORE 195 /* jobs, ten pages of which the last one is not full */
+
+static struct world *with_old_pages(size_t n_items)
+{
+    struct world *world = scene_quiet(n_items);
+    struct em *em = &world->ems[0];
+    em->page_size = 20;
+    while (em->n_jobs < BEFORE)
+        em_add_job(em, "filler", "Backup", 0);
+    return world;
+}
+
 /* The names have told how many pages there were: only those that are new, and the last of the old ones, are
  * looked at. */
 static void test_old_pages_are_left(void **state)
 {
     (void)state;
-    struct world *world = scene_quiet(30);
-    struct em *em = &world->ems[0];
-    em->clone_min_ms = 1;
-    em->clone_max_ms = 20;
-    em->page_size = 20;
-    while (em->n_jobs < 195)
-        em_add_job(em, "filler", "Backup", 0);
+    struct world *world = with_old_pages(30);
+    world->ems[0].clone_min_ms = 1;
+    world->ems[0].clone_max_ms = 20;
     scene_begin(world);
     assert_true(scene_run(world));
     assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 30);
@@ -102,16 +110,12 @@ static void test_old_pages_are_left(void **state)
 static void test_fewer_pages(void **state)
 {
     (void)state;
-    struct world *world = scene_quiet(5);
-    struct em *em = &world->ems[0];
-    em->page_size = 20;
-    while (em->n_jobs < 195)
-        em_add_job(em, "filler", "Backup", 0);
+    struct world *world = with_old_pages(5);
     scene_begin(world);
     while (!world->sends && !world->failure[0])
         scene_step(world);
-    for (size_t i = SIM_TEMPLATES; i < 195; i++)
-        em->jobs[i].deleted = true;
+    for (size_t i = SIM_TEMPLATES; i < BEFORE; i++)
+        world->ems[0].jobs[i].deleted = true;
     assert_true(scene_run(world));
     assert_in_range(world->asked[REQUEST_SWEEP], 2, 4);
     for (size_t i = 0; i < 5; i++)
@@ -148,11 +152,7 @@ static void test_met_and_failed(void **state)
 static void test_doubt_settled_in_a_pause(void **state)
 {
     (void)state;
-    struct world *world = scene_quiet(30);
-    struct em *em = &world->ems[0];
-    em->page_size = 20;
-    while (em->n_jobs < 195)
-        em_add_job(em, "filler", "Backup", 0);
+    struct world *world = with_old_pages(30);
     scene_begin(world);
     struct sim_run *next = scene_add_rival(world, ON_CONFLICT_SKIP);
     next->names = 'N';
