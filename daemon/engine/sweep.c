@@ -1,8 +1,8 @@
 /* A sweep reads the job list with descriptions: one page, which tells how many there are, then the others
  * side by side, the new ones first, since new jobs are mostly on the last pages. It finds clones by mark,
  * verifies those that succeeded, and is what absence is concluded from: two passes then, if there is more
- * than one page, since pages shift when jobs are deleted meanwhile. One that is to verify only ends with the
- * last clone to verify; every other reads the whole list. */
+ * than one page, or was in the last look, since pages shift when jobs are deleted meanwhile. One that is to
+ * verify only ends with the last clone to verify; every other reads the whole list. */
 #include <stdlib.h>
 #include <string.h>
 
