@@ -117,9 +117,18 @@ def bar_table(work, runs):
     return lines
 
 
+def shares_of_ideal(work, runs):
+    """What each client reaches of what is ideal for its own number of requests; nothing where the server does not wait."""
+    figures = {name: of_samples(samples) for name, samples in runs.items()}
+    if not work.delay_ms:
+        return []
+    shares = [f"{name} {figures[name]['rate'] / work.ideal(figures, name):.2f}" for name in runs]
+    return ["", f"Of the ideal for its own number of requests: {', '.join(shares)}."]
+
+
 def section(work, runs):
     """All that is said about one work."""
-    lines = [f"**{work.title()}**", "", *table(runs)]
+    lines = [f"**{work.title()}**", "", *table(runs), *shares_of_ideal(work, runs)]
     if work.bars:
         lines += ["", *bar_table(work, runs)]
     other = max(sample.other_cpu_s for samples in runs.values() for sample in samples)

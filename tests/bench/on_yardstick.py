@@ -7,8 +7,11 @@ import tempfile
 
 from figures import Sample
 from harness import BIN
-from rivals import COMPARE
+from rivals import BARE_PROGRAM, COMPARE
+from works import BARE
 from yardstick import free_ports
+
+DELAYED = 2  # the port after the first one where every answer waits
 
 
 class Failed(Exception):
@@ -32,12 +35,11 @@ def sample(line, watch):
                   other_cpu_s=line["other_cpu"])
 
 
-def compare(work, repeats, product, environment):
+def compare(work, repeats, port, product, environment):
     """The lines of compare.sh, one per run."""
     with tempfile.NamedTemporaryFile("r", prefix="jobclone-lines-", suffix=".json") as lines:
-        command = [COMPARE, "-p", str(free_ports()), "-r", str(repeats), "-n", str(work.clones), "-c", str(work.in_flight),
-                   "-d", str(work.delay_ms), "-t", str(work.task_ms), "-o", lines.name,
-                   "--", product, "--once", "@PLAN@", "--config", "@CONFIG@", "--state", "@STATE@"]
+        command = [COMPARE, "-p", str(port), "-r", str(repeats), "-n", str(work.clones), "-c", str(work.in_flight),
+                   "-d", str(work.delay_ms), "-t", str(work.task_ms), "-o", lines.name, "--", *product]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
         told = [json.loads(line) for line in lines]
     if not told:
@@ -45,13 +47,23 @@ def compare(work, repeats, product, environment):
     return told
 
 
+def measure_bare(work, repeats):
+    """The samples of the bare client: compare.sh has one place for a client of ours, so it comes after the others."""
+    port = free_ports()
+    api = f"https://127.0.0.1:{port + DELAYED if work.delay_ms else port}/api"
+    product = [BARE_PROGRAM, api, "@STATE@/../em-ca.pem", str(work.clones), str(work.in_flight)]
+    lines = compare(work, repeats, port, product, {**os.environ, "CLIENTS": ""})
+    return [sample(line, {}) for line in lines]
+
+
 def measure(work, repeats, rivals, watch):
     """The samples of each client, jobclone first."""
-    product = watch.command("jobclone", BIN / "jobcloned")
-    if rivals:
+    product = [watch.command("jobclone", BIN / "jobcloned"), "--once", "@PLAN@", "--config", "@CONFIG@", "--state", "@STATE@"]
+    theirs = [rival for rival in rivals if rival != BARE]
+    if theirs:
         watch.command("node", shutil.which("node"))
-    environment = {**os.environ, "PATH": watch.path(), "CLIENTS": " ".join(rivals)}
-    lines = compare(work, repeats, product, environment)
+    environment = {**os.environ, "PATH": watch.path(), "CLIENTS": " ".join(theirs)}
+    lines = compare(work, repeats, free_ports(), product, environment)
     told = {"product": watch.take("jobclone"), "rival": watch.take("node")}
     runs = {"jobclone": [], **{rival: [] for rival in rivals}}
     for line in lines:
@@ -59,4 +71,6 @@ def measure(work, repeats, rivals, watch):
         kind = "product" if label == "product" else "rival"
         seen = told[kind].pop(0) if told[kind] and (kind == "product" or label.startswith("undici")) else {}
         runs["jobclone" if kind == "product" else label].append(sample(line, seen))
+    if BARE in rivals:
+        runs[BARE] = measure_bare(work, repeats)
     return runs

@@ -3,10 +3,12 @@ import os
 import shutil
 import subprocess
 
+from harness import BIN
 from yardstick import PLACE
 
 COMPARE = PLACE / "compare.sh"
 PEERS = PLACE / "peers"
+BARE_PROGRAM = BIN / "bare"
 
 
 def missing_for_yardstick():

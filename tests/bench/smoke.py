@@ -16,9 +16,12 @@ import figures  # noqa: E402
 import page  # noqa: E402
 import samples  # noqa: E402
 from figures import Sample  # noqa: E402
+from harness import ROOT  # noqa: E402
+from on_emsim import Place  # noqa: E402
 from works import WORKS, Work, at_least, at_most  # noqa: E402
 
 CLONES = 200
+RELEASE = ROOT / "build" / "release" / "bin"
 # What a small run on a busy machine can never be outside of.
 SANE = {
     "clones/s": (1, 100000), "requests per clone": (1, 4), "CPU s per 1000": (0.01, 100), "of it kernel %": (0, 100),
@@ -163,6 +166,33 @@ class Program(unittest.TestCase):
             self.assertEqual(run(*arguments).returncode, 2, arguments)
 
 
+class Bare(unittest.TestCase):
+    """The client that shows what can be reached does all that it should, and no more; on emsim, which is strict."""
+
+    def bare(self, place, ca, clones=50):
+        return subprocess.run([RELEASE / "bare", f"{place.sim.url}/api", ca, str(clones), "8"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def test_each_clone_once(self):
+        with Place(Work("w", 50, 8, server="emsim")) as place:
+            done = self.bare(place, place.sim.certificate())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            truth = place.sim.truth()
+            self.assertEqual((len(truth["clones"]), truth["duplicates"]), (50, []))
+            self.assertEqual(place.api_requests(), 50 + 4)
+            self.assertEqual(place.open_sessions(), 0)
+
+    def test_a_server_that_is_not_trusted(self):
+        with Place(Work("w", 1, 1, server="emsim")) as place, tempfile.NamedTemporaryFile() as no_ca:
+            done = self.bare(place, no_ca.name)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("bare: ", done.stderr)
+
+    def test_wrong_options(self):
+        for arguments in ([], ["https://127.0.0.1:1/api", "ca.pem", "0", "8"]):
+            self.assertEqual(subprocess.run([RELEASE / "bare", *arguments], capture_output=True, check=False).returncode, 2)
+
+
 class Figures(unittest.TestCase):
     work = Work("w", 100, 8, delay_ms=5, bars=(
         at_least("rate", 1.2, "undici"), at_most("cpu", 0.8, "undici"), at_most("requests", 2.0), at_least("rate", 0.9, "ideal")))
@@ -190,6 +220,7 @@ class Figures(unittest.TestCase):
         self.assertEqual(clients[2]["clones/s"], "1.25")
         self.assertEqual(clients[2]["commits per clone"], "-")
         self.assertEqual([line["met"] for line in bars], ["yes", "**no**", "yes", "yes"])
+        self.assertIn("Of the ideal for its own number of requests: jobclone 1.25, undici 1.00.", text)
         self.assertIn("Disturbed", text)
 
 

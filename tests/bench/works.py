@@ -7,6 +7,7 @@ figure in the same run, or as a share of what is ideal there.
 import dataclasses
 
 IDEAL = "ideal"
+BARE = "bare"  # our own client that does next to nothing (bare.c)
 SERVERS = ("yardstick", "emsim")
 
 
@@ -45,9 +46,9 @@ class Work:
         return (f"{self.clones:,} clones on {'the yardstick' if self.server == 'yardstick' else self.server}, "
                 f"{self.in_flight} in flight, {delay}, tasks of {self.task_ms:,} ms")
 
-    def ideal(self, figures):
-        """Clones per second if every place were busy all the time, with jobclone's own number of requests."""
-        requests = figures.get("jobclone", {}).get("requests")
+    def ideal(self, figures, client="jobclone"):
+        """Clones per second if every place were busy all the time, with the client's own number of requests."""
+        requests = figures.get(client, {}).get("requests")
         return self.in_flight / (self.delay_ms / 1000 * requests) if self.delay_ms and requests else None
 
     def smaller(self, clones):
@@ -66,8 +67,8 @@ def at_most(figure, limit, against=""):
 WORKS = (
     Work("no-delay", 20000, 50, bars=(
         at_least("rate", 1.2, "undici"), at_most("cpu", 0.8, "undici"), at_most("memory", 0.4, "undici"))),
-    Work("delay", 8000, 200, delay_ms=50, bars=(
-        at_least("rate", 1.1, "undici"), at_least("rate", 0.9, IDEAL))),
+    Work("delay", 8000, 200, delay_ms=50, rivals=("undici", BARE), bars=(
+        at_least("rate", 1.1, "undici"), at_least("rate", 0.9, IDEAL), at_least("rate", 0.9, BARE))),
     Work("thousand", 20000, 1000, delay_ms=50, bars=(
         at_least("rate", 1.3, "undici"), at_most("memory", 0.5, "undici"))),
     Work("tasks", 2000, 200, task_ms=1000, rivals=("undici-free",), bars=(
