@@ -67,7 +67,8 @@ static void leave(struct spool *spool, struct spool_entry *entry, const struct s
     spool_entry_set(&spool->entries, entry, SPOOL_LEFT);
     entry->identity = take->identity;
     entry->ctime_ns = take->ctime_ns;
-    catch_up(spool, entry);
+    if (catch_up(spool, entry)) /* the note speaks of what was there before */
+        spool_note_remove(&spool->folders, take->name);
 }
 
 /* What became of one file; true when it is to be accepted. */

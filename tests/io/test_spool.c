@@ -1,9 +1,21 @@
 /* The spool: what is taken, what waits, what is rejected, what is left alone. */
 #include "spool_fixture.h"
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+
+/* The linker's --wrap: a disk that takes its time. */
+static atomic_bool slow_disk;
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    if (atomic_load(&slow_disk))
+        usleep(200 * 1000);
+    return __real_fsync(fd);
+}
 
 static void a_file_moved_in_is_taken(void **state)
 {
@@ -225,6 +237,22 @@ static void notes_do_not_stay(void **state)
     TURN_UNTIL(world, world->n_filed == 2);
 }
 
+/* The plan comes when the note is there, but before the spool knows that it has been written. */
+static void a_note_that_comes_late_does_not_stay(void **state)
+{
+    struct spool_world *world = *state;
+    start(world);
+    atomic_store(&slow_disk, true);
+    assert_int_equal(symlink("/dev/null", at(world, "y.yaml")), 0);
+    for (uint64_t end = loop_now().mono_ms + 60000;
+         !there(world, "rejected/y.errors.txt") && loop_now().mono_ms < end;)
+        uv_run(&world->loop, UV_RUN_NOWAIT);
+    drop(world, "y.yaml", GOOD_PLAN);
+    TURN_UNTIL(world, world->n_filed == 1);
+    atomic_store(&slow_disk, false);
+    assert_false(there(world, "rejected/y.errors.txt"));
+}
+
 static void long_and_odd_names_are_kept(void **state)
 {
     struct spool_world *world = *state;
@@ -306,11 +334,17 @@ static void a_foreign_folder_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_SPOOL(a_file_moved_in_is_taken),       IN_SPOOL(modes_are_those_of_the_contract),
-        IN_SPOOL(what_lay_there_before_is_found), IN_SPOOL(a_file_that_is_being_written_waits),
-        IN_SPOOL(a_file_linked_in_is_taken),      IN_SPOOL(rejected_plans_say_why),
-        IN_SPOOL(strange_things_are_left_alone),  IN_SPOOL(notes_do_not_stay),
-        IN_SPOOL(long_and_odd_names_are_kept),    IN_SPOOL(csv_files_belong_to_the_owner),
+        IN_SPOOL(a_file_moved_in_is_taken),
+        IN_SPOOL(modes_are_those_of_the_contract),
+        IN_SPOOL(what_lay_there_before_is_found),
+        IN_SPOOL(a_file_that_is_being_written_waits),
+        IN_SPOOL(a_file_linked_in_is_taken),
+        IN_SPOOL(rejected_plans_say_why),
+        IN_SPOOL(strange_things_are_left_alone),
+        IN_SPOOL(notes_do_not_stay),
+        IN_SPOOL(a_note_that_comes_late_does_not_stay),
+        IN_SPOOL(long_and_odd_names_are_kept),
+        IN_SPOOL(csv_files_belong_to_the_owner),
         IN_SPOOL(a_foreign_folder_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
