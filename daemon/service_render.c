@@ -10,13 +10,13 @@
 #include "base/cleanup.h"
 #include "codec/report_text.h"
 #include "codec/result_json.h"
+#include "io/file_sink.h"
 #include "io/spool.h"
 #include "model/plan.h"
 #include "model/settings.h"
 #include "service_control_parts.h"
 #include "service_parts.h"
 
-#define CHUNK ((size_t)64 * 1024)
 #define RENDERS_AT_ONCE 2 /* that were asked for: each has all items of its run in memory */
 
 struct render_job {
@@ -74,42 +74,6 @@ static const struct item *view_item(size_t index, void *user)
 
 /* ---- into a memory file ---- */
 
-struct sink {
-    int fd;
-    struct buf chunk;
-};
-
-static int sink_flush(struct sink *sink)
-{
-    size_t at = 0;
-    while (at < sink->chunk.len) {
-        ssize_t n = write(sink->fd, sink->chunk.data + at, sink->chunk.len - at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        at += (size_t)n;
-    }
-    buf_reset(&sink->chunk);
-    return 0;
-}
-
-static int sink_write(const char *data, size_t len, void *user)
-{
-    struct sink *sink = user;
-    while (len > 0) {
-        size_t room = CHUNK - sink->chunk.len, part = len < room ? len : room;
-        int r = buf_add(&sink->chunk, data, part);
-        if (r == 0 && sink->chunk.len == CHUNK)
-            r = sink_flush(sink);
-        if (r < 0)
-            return r;
-        data += part;
-        len -= part;
-    }
-    return 0;
-}
-
 static int render_result(const struct result_run *run, const struct result_items *items,
                          const struct result_sink *sink)
 {
@@ -127,17 +91,19 @@ static int render_into(int *ret_fd, const char *name, const struct result_run *r
                        int (*render)(const struct result_run *run, const struct result_items *items,
                                      const struct result_sink *sink))
 {
-    struct sink sink = {.fd = memfd_create(name, MFD_CLOEXEC), .chunk = BUF_INIT(CHUNK)};
-    if (sink.fd < 0)
+    struct file_sink sink;
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
         return -errno;
-    int r = render(run, items, &(struct result_sink){sink_write, &sink});
+    file_sink_init(&sink, fd);
+    int r = render(run, items, &(struct result_sink){file_sink_write, &sink});
     if (r == 0)
-        r = sink_flush(&sink);
-    buf_done(&sink.chunk);
+        r = file_sink_flush(&sink);
+    file_sink_done(&sink);
     if (r < 0)
-        close(sink.fd);
+        close(fd);
     else
-        *ret_fd = sink.fd;
+        *ret_fd = fd;
     return r;
 }
 

@@ -20,16 +20,6 @@ static const char *keep(struct plan_decoder *decoder, const char *text)
     return copy;
 }
 
-static void read_version(struct plan_decoder *decoder, const struct yaml_node *root)
-{
-    const char *version;
-    if (!yaml_child(root, "version"))
-        yaml_say(decoder->diag, root, "\"version\" is missing; add version: 1");
-    else if (yaml_get_text(root, "version", &version, decoder->diag) && strcmp(version, "1") != 0)
-        yaml_say(decoder->diag, yaml_child(root, "version"),
-                 "\"version\" is %s, but this program reads version 1 alone; write version: 1", version);
-}
-
 static void read_name(struct plan_decoder *decoder, const struct yaml_node *root)
 {
     const char *name;
@@ -152,7 +142,7 @@ void plan_head_decode(struct plan_decoder *decoder, const struct yaml_node *root
     plan->retry_initial_ms = 2000;
     plan->retry_max_ms = 120000;
     plan->task_timeout_ms = 30 * 60000;
-    read_version(decoder, root);
+    yaml_check_version(root, decoder->diag);
     read_name(decoder, root);
     read_server(decoder, root);
     if (yaml_get_text(root, "description", &description, decoder->diag) && *description)

@@ -76,16 +76,6 @@ static int read_sources(const struct settings_source *sources, size_t n, struct 
 
 /* ---- sections ---- */
 
-static void read_version(struct settings_decoder *decoder, const struct yaml_node *root)
-{
-    const char *version;
-    if (!yaml_child(root, "version"))
-        yaml_say(decoder->diag, root, "\"version\" is missing; add version: 1");
-    else if (yaml_get_text(root, "version", &version, decoder->diag) && strcmp(version, "1") != 0)
-        yaml_say(decoder->diag, yaml_child(root, "version"),
-                 "\"version\" is %s, but this program reads version 1 alone; write version: 1", version);
-}
-
 static void read_servers(struct settings_decoder *decoder, const struct yaml_node *root)
 {
     struct yaml_node *servers = NULL;
@@ -286,7 +276,7 @@ static void read_root(struct settings_decoder *decoder, const struct yaml_node *
     static const char *const keys[] = {"version", "servers", "spool",  "plans",
                                        "state",   "control", "limits", NULL};
     yaml_check_keys(root, "the settings", keys, decoder->diag);
-    read_version(decoder, root);
+    yaml_check_version(root, decoder->diag);
     read_servers(decoder, root);
     read_spool(decoder, root);
     read_plans(decoder, root);

@@ -116,6 +116,16 @@ bool yaml_get_text(const struct yaml_node *mapping, const char *key, const char 
     return true;
 }
 
+void yaml_check_version(const struct yaml_node *root, struct diag *diag)
+{
+    const char *version;
+    if (!yaml_child(root, "version"))
+        yaml_say(diag, root, "\"version\" is missing; add version: 1");
+    else if (yaml_get_text(root, "version", &version, diag) && strcmp(version, "1") != 0)
+        yaml_say(diag, yaml_child(root, "version"),
+                 "\"version\" is %s, but this program reads version 1 alone; write version: 1", version);
+}
+
 static bool get_kind(const struct yaml_node *mapping, const char *key, enum yaml_kind kind,
                      struct yaml_node **ret, struct diag *diag)
 {

@@ -26,6 +26,9 @@ void yaml_say_key(struct diag *diag, const struct yaml_node *node, const char *f
 bool yaml_check_keys(const struct yaml_node *node, const char *what, const char *const *keys,
                      struct diag *diag);
 
+/* Says so when the document's "version" is missing, or another one than this program reads. */
+void yaml_check_version(const struct yaml_node *root, struct diag *diag);
+
 /* Any scalar as it is written. */
 bool yaml_get_text(const struct yaml_node *mapping, const char *key, const char **ret, struct diag *diag);
 /* A mapping or a sequence. */

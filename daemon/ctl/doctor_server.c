@@ -68,19 +68,12 @@ static void look_begin(struct look *look, const struct server_settings *server, 
         return; /* look_end then finds out of memory */
     curl_easy_setopt(look->easy, CURLOPT_URL, url);
     curl_easy_setopt(look->easy, CURLOPT_ERRORBUFFER, look->error);
-    curl_easy_setopt(look->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(look->easy, CURLOPT_PROTOCOLS_STR, "https");
-    curl_easy_setopt(look->easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(look->easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(look->easy, CURLOPT_USERAGENT, "jobclone/" JOBCLONE_VERSION);
-    curl_easy_setopt(look->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)server->connect_ms);
-    curl_easy_setopt(look->easy, CURLOPT_TIMEOUT_MS, (long)server->request_ms);
     curl_easy_setopt(look->easy, CURLOPT_CERTINFO, 1L);
     curl_easy_setopt(look->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(look->easy, CURLOPT_WRITEDATA, look);
     curl_easy_setopt(look->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(look->easy, CURLOPT_HEADERDATA, look);
-    http_set_tls(look->easy, server);
+    http_set_server(look->easy, server);
 }
 
 static void look_perform(struct look *look)

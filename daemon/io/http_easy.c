@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "io/http_parts.h"
 #include "io/http_tls.h"
@@ -14,7 +13,6 @@
 #define SMALL_BUFFER 4096L
 #define LARGE_BUFFER 65536L
 #define SEND_BUFFER 16384L /* the least that curl allows */
-#define CA_KEPT_S 20L      /* less than the wait after a certificate was refused */
 
 /* ---- header lines ---- */
 
@@ -194,29 +192,6 @@ static size_t on_header(char *line, size_t size, size_t n, void *user)
 
 /* ---- the handle ---- */
 
-/* The file with the system's CAs that curl knows by itself; there is a folder with the same ones beside it.
- */
-static bool system_bundle_readable(void)
-{
-    const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
-    return bundle && access(bundle, R_OK) == 0;
-}
-
-void http_set_tls(CURL *easy, const struct server_settings *s)
-{
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or newer */
-    bool check = s->verify && (s->ca_file || !s->pin); /* a pin without a CA decides alone */
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, check ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, check ? 2L : 0L);
-    if (s->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
-    if (s->ca_file || system_bundle_readable())
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else all of it is parsed for every connection */
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S); /* curl itself keeps it for a day */
-    if (s->pin)
-        curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, s->pin);
-}
-
 struct transfer *transfer_new(struct http_curl *http)
 {
     struct transfer *t = calloc(1, sizeof(*t));
@@ -228,19 +203,12 @@ struct transfer *transfer_new(struct http_curl *http)
     t->http = http;
     curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
     curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
-    curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     /* A time-out or abort during a slow name look-up must not wait on the loop for its thread. */
     curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION,
                      s->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, s->http2 ? 1L : 0L); /* the first connection is that of all */
     curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(t->easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "jobclone/" JOBCLONE_VERSION);
-    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_ms);
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)s->request_ms);
     curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, 60L);
     curl_easy_setopt(t->easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_write);
@@ -253,7 +221,7 @@ struct transfer *transfer_new(struct http_curl *http)
     curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, http);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
     curl_easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, http);
-    http_set_tls(t->easy, s);
+    http_set_server(t->easy, s);
     return t;
 }
 

@@ -1,8 +1,14 @@
 #include "io/http_tls.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "model/settings.h"
+
+#define CA_KEPT_S 20L /* less than the wait after a certificate was refused */
+
+/* ---- what errors mean ---- */
 
 /* curl has one code for most of this; OpenSSL's words are all there is to go by.
  * `refused`: trying again changes nothing. */
@@ -66,4 +72,41 @@ const char *http_tls_advice(const char *error)
 {
     const struct tls_error *known = find(error);
     return known ? known->advice : "";
+}
+
+/* ---- what is set ---- */
+
+/* The file with the system's CAs that curl knows by itself; there is a folder with the same ones beside it.
+ */
+static bool system_bundle_readable(void)
+{
+    const char *bundle = curl_version_info(CURLVERSION_NOW)->cainfo;
+    return bundle && access(bundle, R_OK) == 0;
+}
+
+static void set_tls(CURL *easy, const struct server_settings *s)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2); /* or newer */
+    bool check = s->verify && (s->ca_file || !s->pin); /* a pin without a CA decides alone */
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, check ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, check ? 2L : 0L);
+    if (s->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
+    if (s->ca_file || system_bundle_readable())
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else all of it is parsed for every connection */
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S); /* curl itself keeps it for a day */
+    if (s->pin)
+        curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, s->pin);
+}
+
+void http_set_server(CURL *easy, const struct server_settings *s)
+{
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "jobclone/" JOBCLONE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_ms);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)s->request_ms);
+    set_tls(easy, s);
 }

@@ -10,54 +10,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-
-#define CHUNK_BYTES (64 * 1024)
-
-/* Gathers small writes. */
-struct file_sink {
-    int fd;
-    struct buf buf;
-};
-
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int sink_flush(struct file_sink *sink)
-{
-    int r = write_all(sink->fd, buf_str(&sink->buf), sink->buf.len);
-    buf_reset(&sink->buf);
-    return r;
-}
-
-static int sink_write(const char *data, size_t len, void *user)
-{
-    struct file_sink *sink = user;
-    if (len <= sink->buf.max - sink->buf.len)
-        return buf_add(&sink->buf, data, len);
-    int r = sink_flush(sink);
-    return r < 0 ? r : write_all(sink->fd, data, len);
-}
+#include "io/file_sink.h"
 
 static int
 fill(int fd, int (*produce)(int (*write)(const char *data, size_t len, void *sink), void *sink, void *user),
      void *user)
 {
-    struct file_sink sink = {.fd = fd, .buf = BUF_INIT(CHUNK_BYTES)};
-    int r = produce(sink_write, &sink, user);
+    struct file_sink sink;
+    file_sink_init(&sink, fd);
+    int r = produce(file_sink_write, &sink, user);
     if (r == 0)
-        r = sink_flush(&sink);
-    buf_done(&sink.buf);
+        r = file_sink_flush(&sink);
+    file_sink_done(&sink);
     return r > 0 ? -EINVAL : r;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "io/file_sink.h"
 #include "io/read_file.h"
 #include "io/spool_folder.h"
 
@@ -17,20 +18,6 @@ int spool_batch_init(struct spool_batch *batch, int folder)
 {
     *batch = (struct spool_batch){.folder = folder, .files = calloc(SPOOL_BATCH_MAX, sizeof(*batch->files))};
     return batch->files != NULL ? 0 : -ENOMEM;
-}
-
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
 }
 
 static int write_temporary(struct spool_batch *batch, struct spool_new_file *file, const void *data,
@@ -41,7 +28,7 @@ static int write_temporary(struct spool_batch *batch, struct spool_new_file *fil
         openat(batch->folder, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file->fd < 0)
         return -errno;
-    int r = write_all(file->fd, data, len);
+    int r = file_write_all(file->fd, data, len);
     if (r == 0 && fchmod(file->fd, 0640) < 0)
         r = -errno;
     if (r == 0) /* a start only: what it says of errors, fsync says too */
