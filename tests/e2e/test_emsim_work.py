@@ -6,7 +6,9 @@ import unittest
 from urllib.parse import quote
 
 from em_client import EmsimCase, child, children, links, spec, tag, text
-from harness import BIN
+from harness import BIN, ROOT
+
+INVENTORY = ROOT / "config" / "emsim-inventory.yaml"
 
 
 class Tasks(EmsimCase):
@@ -367,11 +369,35 @@ class Options(EmsimCase):
         self.assertEqual(len(self.names(pageSize=100)), 3)
 
     def test_wrong_options(self):
-        for arguments in (("--nonsense", "1"), ("--task-ms", "soon"), ("--inventory",), ("stray",), ()):
+        """What is wrong is named, and how to do better."""
+        inventory = ("--inventory", INVENTORY)
+        for word, *arguments in (("--nonsense: unknown option", "--nonsense", "1"), ("--task-ms: bad value", "--task-ms", "soon"),
+                                 ("--inventory: not an option, or its value", "--inventory"), ("stray: not an option", "stray"),
+                                 ("--inventory FILE is missing",), ("a certificate is missing", *inventory),
+                                 ("--listen takes", *inventory, "--tls-self-signed", "/none", "--listen", "9398")):
             with self.subTest(arguments=arguments):
-                done = subprocess.run([BIN / "emsim", *arguments], capture_output=True, timeout=20, check=False)
-                self.assertEqual(done.returncode, 2)
-                self.assertTrue(done.stderr)
+                code, err = self.emsim(*arguments)
+                self.assertEqual(code, 2)
+                self.assertIn(f"emsim: {word}", err)
+                self.assertIn("see emsim --help", err)
+
+    def test_certificate_that_is_not_there(self):
+        for word, *arguments in (("made in /none/tls: No such file", "--tls-self-signed", "/none/tls"),
+                                 ("emsim: /none.pem: No such file", "--tls-cert", "/none.pem", "--tls-key", "/none.key")):
+            with self.subTest(arguments=arguments):
+                code, err = self.emsim("--inventory", INVENTORY, *arguments)
+                self.assertEqual(code, 1)
+                self.assertIn(word, err)
+
+    def test_port_that_is_taken(self):
+        taken = f"127.0.0.1:{self.sim.port}"
+        code, err = self.emsim("--inventory", INVENTORY, "--tls-self-signed", self.sim.tls, "--listen", taken)
+        self.assertEqual(code, 1)
+        self.assertIn(f"emsim: cannot listen on {taken}: Address already in use", err)
+
+    def emsim(self, *arguments):
+        done = subprocess.run([BIN / "emsim", *arguments], capture_output=True, text=True, timeout=20, check=False)
+        return done.returncode, done.stderr
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ static const char HELP[] =
     "             [--tls-cert FILE --tls-key FILE | --tls-self-signed DIR] [--log FILE]\n"
     "             [--BEHAVIOUR VALUE]...\n"
     "A simulated Enterprise Manager. Behaviours (--task-ms 500, --lag 15m, --lose-answer-percent 5 ...)\n"
-    "are told in tests/emsim/README.md; POST /sim/behaviour changes them, GET /sim/truth shows what was "
-    "made.\n";
+    "are told in the man page, emsim(1); POST /sim/behaviour changes them, GET /sim/truth shows what was\n"
+    "made. --version shows the version, --help this help.\n";
 
 /* The place of one of the plain options, or NULL. */
 static const char **option_slot(struct options *options, const char *name)
@@ -64,7 +64,7 @@ static int parse(int argc, char **argv, struct options *ret, struct world *world
         char *equals = strchr(argv[i], '=');
         const char *value = equals ? equals + 1 : i + 1 < argc ? argv[i + 1] : NULL;
         if (strncmp(argv[i], "--", 2) != 0 || !value) {
-            fprintf(stderr, "emsim: %s: not an option, or its value is missing\n", argv[i]);
+            fprintf(stderr, "emsim: %s: not an option, or its value is missing; see emsim --help\n", argv[i]);
             return -EINVAL;
         }
         if (equals)
@@ -74,7 +74,8 @@ static int parse(int argc, char **argv, struct options *ret, struct world *world
         if (slot)
             *slot = value;
         if (r < 0) {
-            fprintf(stderr, "emsim: --%s: %s\n", name, r == -ENOENT ? "unknown option" : "bad value");
+            fprintf(stderr, "emsim: --%s: %s; see emsim --help\n", name,
+                    r == -ENOENT ? "unknown option" : "bad value");
             return -EINVAL;
         }
         i += !equals;
@@ -97,13 +98,37 @@ static int parse_address(const char *text, struct sockaddr_in *ret)
     return good ? 0 : -EINVAL;
 }
 
+/* What the options lack, or NULL. */
+static const char *options_lack(const struct options *options, struct sockaddr_in *ret_address)
+{
+    if (!options->inventory)
+        return "--inventory FILE is missing: it says what the server has";
+    if (!options->self_signed && (!options->cert || !options->key))
+        return "a certificate is missing: give --tls-self-signed DIR, or --tls-cert FILE and --tls-key FILE";
+    if (parse_address(options->listen, ret_address) < 0)
+        return "--listen takes an IPv4 address and a port, as in 127.0.0.1:9398";
+    return NULL;
+}
+
+/* 0, or a negative errno after a message. */
+static int read_tls_file(const char *path, char **ret_text)
+{
+    int r = tls_read_file(path, ret_text);
+    if (r < 0)
+        fprintf(stderr, "emsim: %s: %s\n", path, strerror(-r));
+    return r;
+}
+
+/* 0, or a negative errno after a message. */
 static int load_tls(const struct options *options, char **ret_cert, char **ret_key)
 {
     _cleanup_free_ char *cert = NULL, *key = NULL;
     const char *dir = options->self_signed;
     int r = dir ? tls_self_signed(dir) : 0;
-    if (r < 0)
+    if (r < 0) {
+        fprintf(stderr, "emsim: a certificate cannot be made in %s: %s\n", dir, strerror(-r));
         return r;
+    }
     if (asprintf(&cert, dir ? "%s/cert.pem" : "%s", dir ? dir : options->cert) < 0) {
         cert = NULL;
         return -ENOMEM;
@@ -112,8 +137,8 @@ static int load_tls(const struct options *options, char **ret_cert, char **ret_k
         key = NULL;
         return -ENOMEM;
     }
-    r = tls_read_file(cert, ret_cert);
-    return r < 0 ? r : tls_read_file(key, ret_key);
+    r = read_tls_file(cert, ret_cert);
+    return r < 0 ? r : read_tls_file(key, ret_key);
 }
 
 static int set_base_url(struct world *world, const struct sockaddr_in *address, unsigned port)
@@ -140,7 +165,10 @@ static int serve(struct world *world, const struct server_config *config)
     world->base_url = "/api";
     int r = http_server_start(world, config, &server);
     if (r < 0) {
-        fprintf(stderr, "emsim: cannot listen: %s\n", strerror(-r));
+        char host[INET_ADDRSTRLEN] = "";
+        inet_ntop(AF_INET, &config->address.sin_addr, host, sizeof(host));
+        fprintf(stderr, "emsim: cannot listen on %s:%u: %s (another address: --listen)\n", host,
+                ntohs(config->address.sin_port), strerror(-r));
         return r;
     }
     r = set_base_url(world, &config->address, http_server_port(server));
@@ -165,18 +193,13 @@ static int run(struct world *world, const struct options *options)
 {
     _cleanup_free_ char *cert = NULL, *key = NULL;
     struct server_config config = {0};
-    if (!options->inventory || (!options->self_signed && (!options->cert || !options->key)) ||
-        parse_address(options->listen, &config.address) < 0) {
-        fputs(HELP, stderr);
+    const char *lack = options_lack(options, &config.address);
+    if (lack) {
+        fprintf(stderr, "emsim: %s; see emsim --help\n", lack);
         return 2;
     }
-    if (load_inventory(world, options->inventory) < 0)
+    if (load_inventory(world, options->inventory) < 0 || load_tls(options, &cert, &key) < 0)
         return 1;
-    int r = load_tls(options, &cert, &key);
-    if (r < 0) {
-        fprintf(stderr, "emsim: certificate: %s\n", strerror(-r));
-        return 1;
-    }
     config.cert = cert;
     config.key = key;
     config.log = options->log ? fopen(options->log, "ae") : NULL;
@@ -184,7 +207,7 @@ static int run(struct world *world, const struct options *options)
         fprintf(stderr, "emsim: %s: %s\n", options->log, strerror(errno));
         return 1;
     }
-    r = serve(world, &config);
+    int r = serve(world, &config);
     if (config.log)
         fclose(config.log);
     return r < 0 ? 1 : 0;
