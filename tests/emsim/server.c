@@ -235,8 +235,7 @@ int http_server_start(struct world *world, const struct server_config *config,
         NULL, on_request, server, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
         MHD_OPTION_HTTPS_MEM_CERT, config->cert, MHD_OPTION_HTTPS_MEM_KEY, config->key,
         MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_END);
     if (!server->daemon) {
         int r = errno ? -errno : -EIO;
         http_server_stop(server);
