@@ -35,7 +35,7 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/config/plans ${CMAKE_SOURCE_DIR}/config/pl
         DESTINATION /usr/share/doc/jobclone/examples)
 install(FILES ${CMAKE_SOURCE_DIR}/config/emsim-inventory.yaml DESTINATION /usr/share/doc/jobclone/examples)
 install(FILES ${CMAKE_SOURCE_DIR}/docs/operating.md ${CMAKE_SOURCE_DIR}/docs/plan.md ${CMAKE_SOURCE_DIR}/docs/errors.md
-              ${CMAKE_SOURCE_DIR}/docs/control-api.md DESTINATION /usr/share/doc/jobclone)
+              ${CMAKE_SOURCE_DIR}/docs/control-api.md ${CMAKE_SOURCE_DIR}/docs/format.md DESTINATION /usr/share/doc/jobclone)
 install(FILES ${PACKAGE_FILES}/copyright DESTINATION /usr/share/doc/jobclone)
 
 # compressed as Debian wants it: without a time in them, so that builds are equal
