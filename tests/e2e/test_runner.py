@@ -1,4 +1,6 @@
-"""tests/run itself: it counts right, shows what failed, and finds a process that was left behind."""
+"""tests/run itself: it counts right, shows what failed, and finds a process that was left behind; what
+tests/check-package needs of a fresh machine."""
+import os
 import pathlib
 import shutil
 import subprocess
@@ -93,6 +95,22 @@ class Runner(unittest.TestCase):
         code, _, text = self.run_tests()
         self.assertEqual(code, 1, text)
         self.assertIn("no-such-package-at-all", text)
+
+
+class Package(unittest.TestCase):
+    def test_what_is_missing_is_installed(self):
+        """On a machine where nothing is installed: dpkg-query knows no package, and apt-get ends it there."""
+        folder = tempfile.TemporaryDirectory(prefix="jobclone-package-")
+        self.addCleanup(folder.cleanup)
+        for name, text in {"dpkg-query": "exit 1", "apt-get": "exit 1", "sudo": 'exec "$@"', "cmake": "exit 1"}.items():
+            program = pathlib.Path(folder.name) / name
+            program.write_text(f"#!/bin/sh\n{text}\n")
+            program.chmod(0o755)
+        done = subprocess.run([ROOT / "tests" / "check-package"], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "PATH": f"{folder.name}:{os.environ['PATH']}"})
+        self.assertNotEqual(done.returncode, 0)
+        for package in ("cmake", "libuv1-dev", "dpkg-dev", "lintian"):
+            self.assertIn(f" {package} ", f"{done.stderr} ".replace("\n", " "))
 
 
 if __name__ == "__main__":
