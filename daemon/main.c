@@ -9,8 +9,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/diag.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "check.h"
 #include "io/file_owner.h"
 #include "io/settings_files.h"
@@ -54,6 +57,14 @@ struct arguments {
 static int arguments_wrong(const char *what)
 {
     fprintf(stderr, "jobcloned: %s; see jobcloned --help\n", what);
+    return EXIT_USAGE;
+}
+
+static int argument_unexpected(const char *word)
+{
+    _cleanup_(buf_done) struct buf shown = BUF_INIT(4096);
+    text_escape(&shown, word);
+    fprintf(stderr, "jobcloned: unexpected argument \"%s\"; see jobcloned --help\n", buf_str(&shown));
     return EXIT_USAGE;
 }
 
@@ -119,7 +130,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
     if (a->done)
         return 0;
     if (optind < argc)
-        return arguments_wrong("unexpected argument");
+        return argument_unexpected(argv[optind]);
     if (a->check && a->once.plan_path)
         return arguments_wrong(
             "--check and --once exclude each other (a plan is checked by jobclonectl check)");

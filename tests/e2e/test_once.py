@@ -6,7 +6,7 @@ import tempfile
 import time
 import unittest
 
-from harness import (FAILURES, OK, PASSWORD, UNREACHABLE, USAGE, BenchCase, Sim, backups)
+from harness import (BIN, FAILURES, OK, PASSWORD, UNREACHABLE, USAGE, BenchCase, Sim, backups)
 
 REPOSITORIES = ("Repo A", "Repo B")
 
@@ -220,6 +220,18 @@ class TwoBackupServers(BenchCase):
         self.assert_code(run, OK)
         self.assertEqual(len(self.two.clones()["Same"]), 2)
         self.assertEqual([item["backup_server"] for item in run.result["items"]], ["vbr01", "vbr02"])
+
+
+class CommandLine(BenchCase):
+    def test_what_is_not_understood_is_named(self):
+        bench = self.bench(sim=False)
+        for word, *arguments in (("unexpected argument \"a\\x1bb\"", "--once", "p.yaml", "a\x1bb"), ("'--bogus'", "--bogus"), ("'--once' requires", "--once"),
+                                 ("--log-level takes", "--log-level", "loud"), ("--result and --state go with --once", "--state", "st")):
+            with self.subTest(arguments=arguments):
+                done = subprocess.run([BIN / "jobcloned", *arguments], capture_output=True, text=True, timeout=20, cwd=bench.folder, check=False)
+                self.assertEqual(done.returncode, USAGE)
+                self.assertIn(word, done.stderr)
+                self.assertIn("see jobcloned --help", done.stderr)
 
 
 class Refusals(BenchCase):
