@@ -46,6 +46,7 @@ struct host_server {
     enum server_trouble told; /* for the service: what its log has said last */
     bool hopes;               /* for the service: a trouble has gone, and no session is open yet */
     char trouble[2048];       /* for the service: a sentence for people, or empty */
+    char rest[320];           /* for the service: the same of its wish to be left alone */
 };
 
 struct host {

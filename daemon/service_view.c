@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/engine.h"
 #include "io/control.h"
@@ -73,11 +74,35 @@ void service_view_row(const struct store_run *row, struct control_run *ret)
                                            .unknown = (size_t)t->unknown}};
 }
 
+/* A moment of the monotonic clock on the wall; 0 when it is none, or has passed though it should be to come.
+ */
+static int64_t wall_of(uint64_t mono_ms, bool to_come)
+{
+    struct instant now = loop_now();
+    if (!mono_ms || (to_come && mono_ms <= now.mono_ms))
+        return 0;
+    return now.wall_ms + (int64_t)mono_ms - (int64_t)now.mono_ms;
+}
+
+/* The server wants to be left alone for some time: a sentence, or NULL. */
+static const char *server_rest(const struct service *service, struct host_server *s)
+{
+    char clock[32];
+    struct tm tm;
+    int64_t until_ms = wall_of(engine_server_status(service->host.engine, s->settings->name).rests_ms, true);
+    time_t seconds = until_ms / 1000;
+    if (!until_ms || !gmtime_r(&seconds, &tm) || strftime(clock, sizeof(clock), "%F %T UTC", &tm) == 0)
+        return NULL;
+    snprintf(s->rest, sizeof(s->rest), "server %s is busy: nothing is sent until %s, as it asked",
+             s->settings->name, clock);
+    return s->rest;
+}
+
 const char *service_server_trouble(const struct service *service, const char *name)
 {
-    for (const struct host_server *s = service->host.servers; s; s = s->next)
-        if (strcmp(s->settings->name, name) == 0 && s->trouble[0])
-            return s->trouble;
+    for (struct host_server *s = service->host.servers; s; s = s->next)
+        if (strcmp(s->settings->name, name) == 0)
+            return s->trouble[0] ? s->trouble : server_rest(service, s);
     return NULL;
 }
 
@@ -154,16 +179,6 @@ static const char *session_word(enum session_state state)
     return "closed";
 }
 
-/* A moment of the monotonic clock on the wall; 0 when it is none, or has passed though it should be to come.
- */
-static int64_t wall_of(uint64_t mono_ms, bool to_come)
-{
-    struct instant now = loop_now();
-    if (!mono_ms || (to_come && mono_ms <= now.mono_ms))
-        return 0;
-    return now.wall_ms + (int64_t)mono_ms - (int64_t)now.mono_ms;
-}
-
 static void view_backup_servers(const struct service *service, struct control_server *ret)
 {
     const struct engine *engine = service->host.engine;
@@ -192,6 +207,7 @@ static void view_server(const struct service *service, const struct host_server 
                                        s.trouble != SERVER_FINE && *server->trouble ? server->trouble : NULL,
                                    .unreachable_ms = wall_of(s.since_ms, false),
                                    .probe_ms = wall_of(s.probe_ms, true),
+                                   .rests_ms = wall_of(s.rests_ms, true),
                                    .in_flight = s.in_flight,
                                    .in_flight_limit = s.limit,
                                    .in_flight_max = s.in_flight_max,

@@ -112,6 +112,7 @@ static void add_server(struct json_out *out, const struct control_server *server
     json_out_str(out, "session", server->session);
     json_out_str(out, "message", server->message);
     add_unreachable(out, server);
+    json_out_time(out, "rests_until", server->rests_ms);
     add_limit(out, "in_flight", server->in_flight, server->in_flight_limit, server->in_flight_max);
     add_pair(out, "tasks", "now", server->tasks, "max", server->tasks_max);
     add_backup_servers(out, server);

@@ -130,6 +130,21 @@ static void print_unreachable(json_t *servers)
     }
 }
 
+/* Until when nothing is sent to a server, since it asked for that. */
+static void print_rests(json_t *servers)
+{
+    size_t i;
+    json_t *server;
+    json_array_foreach(servers, i, server)
+    {
+        _cleanup_(buf_done) struct buf name = BUF_INIT(CELL_BYTES), text = BUF_INIT(CELL_BYTES);
+        print_text(&name, server, "server", "-");
+        print_time(&text, server, "rests_until", "");
+        if (text.len > 0)
+            printf("%s is busy: nothing is sent until %s, as it asked\n", buf_str(&name), buf_str(&text));
+    }
+}
+
 int command_status(struct ctl *ctl)
 {
     json_t *status;
@@ -148,6 +163,7 @@ int command_status(struct ctl *ctl)
         print_servers(json_object_get(status, "servers"));
         print_backup_servers(json_object_get(status, "servers"));
         print_unreachable(json_object_get(status, "servers"));
+        print_rests(json_object_get(status, "servers"));
     }
     json_decref(status);
     return r;

@@ -156,6 +156,7 @@ struct server_status {
     enum server_trouble trouble;
     uint64_t since_ms;   /* SERVER_UNREACHABLE: monotonic */
     uint64_t probe_ms;   /* it is not tried again before: monotonic; 0: at any time */
+    uint64_t rests_ms;   /* nothing is sent before, as it asked (Retry-After): monotonic; may have passed */
     const char *message; /* what was seen last, for people; borrowed until the next turn */
     unsigned in_flight, limit, in_flight_max; /* limit: what it bears at present */
     unsigned tasks;                           /* unfinished ones, of all its backup servers */

@@ -10,6 +10,9 @@
 #define SPARE_MAX 64
 #define SPARE_BYTES 4096
 
+/* Longer ones are a mistake of the server or of something before it: then it is asked again. */
+#define RETRY_AFTER_MAX_MS (60 * 60 * 1000)
+
 /* Makes room for one more element; -ENOMEM too when the answer would take more than SEEN_MAX,
  * the old table beside the new one while it grows. */
 static int grow(const struct exchange *e, void **array, size_t n, size_t *size, size_t element)
@@ -165,7 +168,8 @@ static void on_reply(struct http_request *request, const struct http_reply *repl
     exchange_read(e);
     e->outcome = reply->outcome;
     e->status = reply->status;
-    e->retry_after_ms = reply->retry_after_ms;
+    e->retry_after_ms =
+        reply->retry_after_ms < RETRY_AFTER_MAX_MS ? reply->retry_after_ms : RETRY_AFTER_MAX_MS;
     e->token = reply->session ? strdup(reply->session) : NULL;
     e->text = reply->error && *reply->error ? strdup(reply->error) : NULL;
     if (reply->session && !e->token && !e->read_error)

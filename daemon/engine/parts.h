@@ -443,6 +443,8 @@ const struct fault_decision *exchange_decision(const struct exchange *exchange);
 const char *exchange_text(const struct exchange *exchange, struct arena *arena);
 
 /* server.c */
+/* Nothing is asked of it before: it is away, or has said when to come again. Monotonic. */
+uint64_t server_gate(const struct server *server);
 bool server_ready(const struct server *server);
 /* May one more request be in flight? */
 bool server_room(const struct server *server);

@@ -20,6 +20,11 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 uint32_t server_backup_server(struct server *server, const char *id, const char *name)
 {
     uint32_t known = table_get(&server->backup_server_ids, id);
@@ -93,7 +98,7 @@ static void server_note(struct server *server, const struct exchange *e,
     uint64_t now = server->engine->now.mono_ms;
     if (decision->rest) {
         uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
-        server->busy_until_ms = now + min_u64(wait, 10 * 60 * 1000);
+        server->busy_until_ms = max_u64(server->busy_until_ms, now + wait); /* the longest one holds */
     }
     switch (decision->server) {
     case FAULT_SERVER_NONE:
@@ -113,10 +118,9 @@ static void server_note(struct server *server, const struct exchange *e,
     }
 }
 
-/* Nothing is asked of it before. */
-static uint64_t server_gate(const struct server *server)
+uint64_t server_gate(const struct server *server)
 {
-    return server->probe_ms > server->busy_until_ms ? server->probe_ms : server->busy_until_ms;
+    return max_u64(server->probe_ms, server->busy_until_ms);
 }
 
 bool server_ready(const struct server *server)
@@ -425,12 +429,13 @@ static void server_give_back(struct server *server)
     watch_forget(server);
 }
 
-/* After trouble one harmless request tries whether the server is back; nothing else leaves until it is. */
+/* After trouble one harmless request tries whether the server is back; nothing else leaves until it is. A
+ * server that has said when to come again is not tried before. */
 static uint64_t server_probe_due(const struct server *server)
 {
     bool may = server->session.state == SESSION_OPEN && server->unreachable_ms && !server->probing &&
                server->in_flight < server->settings->in_flight_max; /* one may hang for long */
-    return may ? server->probe_ms : INSTANT_NEVER;
+    return may ? server_gate(server) : INSTANT_NEVER;
 }
 
 static void server_probe(struct server *server)

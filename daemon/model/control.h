@@ -39,7 +39,8 @@ struct control_server {
     const char *session; /* "closed", "opening", "open", "refused" */
     const char *message; /* what was seen last when it is not fine, or NULL */
     int64_t unreachable_ms,
-        probe_ms; /* since when it does not answer, when it is tried next; 0: it answers, now */
+        probe_ms;     /* since when it does not answer, when it is tried next; 0: it answers, now */
+    int64_t rests_ms; /* nothing is sent before, as it asked; 0: it did not */
     unsigned in_flight, in_flight_limit, in_flight_max; /* limit: as many as it bears at present */
     unsigned tasks, tasks_max; /* unfinished ones of all its backup servers; at most of each */
     const struct control_backup_server *backup_servers; /* those that runs have met */

@@ -66,6 +66,7 @@ class Ctl(unittest.TestCase):
         self.assertRegex(out, r"(?m)^prod +fine +open +3/8 of 64 +https://em\.example\.com:9398 +-$")
         self.assertIn(r"no route\x1b[2J to host", out)
         self.assertRegex(out, r"(?m)^vbr01 +prod +5/40 of 200$")
+        self.assertRegex(out, r"(?m)^prod is busy: nothing is sent until 2026-11-23 \d\d:01:00, as it asked$")
         self.assertRegex(out, r"(?m)^lab does not answer since 2026-11-23 \d\d:00:00, tried again 2026-11-23 \d\d:00:30$")
         self.assertEqual(json.loads(self.ctl("--json", "status")[1])["servers"][0]["server"], "prod")
 

@@ -103,6 +103,40 @@ class Outage(ServiceCase):
         self.assertLessEqual(len(again), 16)  # those that left before a look was lost, too
         self.assertEqual(bench.sim.truth()["marks_asked_twice"], [])
 
+    def test_it_says_when_to_come_again(self):
+        """Retry-After: not even a probe leaves before, and operators see until when."""
+        bench = self.service()
+        bench.sim.behave(task_ms=100)
+        daemon = bench.up()
+        daemon.wait_ended(daemon.submit(backups(1)[0]))  # so that it is logged on
+        self.assertIsNone(self.server(daemon)["rests_until"])
+        bench.sim.behave(apply_to="all", error503_percent=100, retry_after_s=4)
+        clones, names = backups(10, "Later")
+        run = daemon.submit(clones)
+        bench.wait_for(lambda: self.server(daemon)["rests_until"])
+        began, before = time.monotonic(), bench.api_requests()
+        self.assertEqual(self.server(daemon)["rests_until"], self.server(daemon)["unreachable"]["next_probe"])
+        bench.sim.behave(error503_percent=0)
+        while time.monotonic() < began + 2.5:
+            self.assertEqual(bench.api_requests(), before)
+            time.sleep(0.1)
+        self.assert_result(daemon.wait_ended(run), 10, succeeded=10)
+        self.assertIsNone(self.server(daemon)["rests_until"])
+
+    def test_it_is_busy(self):
+        """429 with Retry-After: the server is well, and yet nothing is sent; the run says why."""
+        bench = self.service()
+        bench.sim.behave(task_ms=100, error429_percent=100, retry_after_s=4, faults_max=1)
+        daemon = bench.up()
+        run = daemon.submit(backups(10)[0], in_flight=1)
+        bench.wait_for(lambda: self.server(daemon)["rests_until"])
+        self.assertEqual(self.server(daemon)["state"], "fine")
+        self.assertRegex(daemon.show(run)["trouble"], r"^server prod is busy: nothing is sent until 20\S+ \S+ UTC, as it asked$")
+        result = daemon.wait_ended(run)
+        self.assert_result(result, 10, succeeded=10)
+        self.assertEqual({item["attempts"] for item in result["items"]}, {1})
+        self.assertIsNone(daemon.show(run)["trouble"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -126,6 +126,7 @@ static void op_status(struct control_request *request, void *data)
                                               .url = "https://em.example.com:9398",
                                               .state = "fine",
                                               .session = "open",
+                                              .rests_ms = 1795442460000,
                                               .in_flight = 3,
                                               .in_flight_limit = 8,
                                               .in_flight_max = 64,

@@ -145,13 +145,16 @@ static void check_session(struct world *world, const struct fault_decision *d, u
     }
 }
 
-/* Nothing but logons and signs of life leaves while the server rests. */
-static void check_rest(const struct world *world, const struct fault_decision *d)
+/* Nothing but logons and signs of life leaves while the server rests; to one that is away only the sign of
+ * life that keeps a session. */
+static void check_rest(const struct world *world, const struct fault_decision *d, bool idle)
 {
     const struct sim_script *script = &world->scripts[0];
     uint64_t rest = script->retry_after_ms > 0 ? (uint64_t)script->retry_after_ms : 1000;
     if (d->rest && world->next_work_ms)
         assert_true(world->next_work_ms >= script->answered_ms + rest);
+    if (d->rest && d->server == FAULT_SERVER_AWAY && world->next_ms && !idle)
+        assert_true(world->next_ms >= script->answered_ms + rest);
 }
 
 static void walk(const struct request *request, const char *spoil, unsigned times)
@@ -167,7 +170,7 @@ static void walk(const struct request *request, const char *spoil, unsigned time
                request->kind == EXCHANGE_NAMES || request->kind == EXCHANGE_SOURCE ? 0 : 1);
     check_server(world, d, times, request->doubt);
     check_session(world, d, times);
-    check_rest(world, d);
+    check_rest(world, d, request->idle);
     assert_string_equal(world->failure, "");
     scene_free(world);
 }
@@ -195,6 +198,31 @@ static void test_twice(void **state)
     walk(&requests[0], "html", 2);
 }
 
+/* Of two clone requests one is refused for 15 s, the other without a word of when to come again, which means
+ * a second: whichever comes last. */
+static void test_the_longest_rest_holds(void **state)
+{
+    (void)state;
+    for (unsigned skip = 0; skip < 2; skip++) {
+        struct world *world = scene_quiet(2);
+        world->ems[0].settings.in_flight_initial = 2;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("503-wait"), .skip = skip, .count = 1};
+        world->scripts[1] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("503-before"), .skip = !skip, .count = 1};
+        scene_begin(world);
+        while (!world->scripts[0].answered || !world->scripts[1].answered)
+            assert_true(scene_step(world));
+        while (!world->next_ms)
+            assert_true(scene_step(world));
+        assert_true(world->next_ms >= world->scripts[0].answered_ms + 15000);
+        assert_true(engine_server_status(world->engine, "em0").rests_ms >=
+                    world->scripts[0].answered_ms + 15000);
+        assert_true(scene_run(world));
+        scene_free(world);
+    }
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -202,7 +230,8 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walk), cmocka_unit_test(test_twice)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_walk), cmocka_unit_test(test_twice),
+                                       cmocka_unit_test(test_the_longest_rest_holds)};
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

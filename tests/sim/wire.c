@@ -549,6 +549,8 @@ static int wire_start(struct http *http, struct http_request *request)
     request->port = f;
     world->requests++;
     world->asked[f->kind]++;
+    if (world->scripts[0].answered && !world->next_ms)
+        world->next_ms = world->now_ms;
     if (world->scripts[0].answered && !world->next_work_ms && f->kind != REQUEST_LOGON &&
         f->kind != REQUEST_KEEPALIVE)
         world->next_work_ms = world->now_ms;

@@ -190,7 +190,8 @@ struct world {
     struct sim_seen seen[SIM_SEEN];
     size_t n_seen;
     unsigned asked[REQUEST_COUNT]; /* requests so far */
-    uint64_t next_work_ms;         /* first request after the script's answer, but logons and signs of life */
+    uint64_t next_ms;              /* first request after the script's answer */
+    uint64_t next_work_ms;         /* the same, but logons and signs of life */
     struct em ems[SIM_SERVERS_MAX];
     size_t n_ems;
     struct sim_run runs[SIM_RUNS_MAX];

@@ -72,6 +72,7 @@ static void the_status_is_written(void **state)
                                           .in_flight_max = 64,
                                           .unreachable_ms = 1795442400000,
                                           .probe_ms = 1795442430000,
+                                          .rests_ms = 1795442460000,
                                           .backup_servers = backup_servers,
                                           .n_backup_servers = 2,
                                           .tasks = 3,
@@ -96,7 +97,7 @@ static void the_status_is_written(void **state)
         "\"limits\":{\"plan_bytes\":5,\"plan_items\":6},\"servers\":[{\"server\":\"prod\","
         "\"url\":\"https://em:9398\",\"state\":\"unreachable\",\"session\":\"closed\","
         "\"message\":\"no \\\"route\\\"\",\"unreachable\":{\"since\":\"2026-11-23T14:00:00Z\","
-        "\"next_probe\":\"2026-11-23T14:00:30Z\"},"
+        "\"next_probe\":\"2026-11-23T14:00:30Z\"},\"rests_until\":\"2026-11-23T14:01:00Z\","
         "\"in_flight\":{\"now\":1,\"limit\":8,\"max\":64},\"tasks\":{\"now\":3,\"max\":200},"
         "\"backup_servers\":[{\"backup_server\":\"vbr01\",\"tasks\":{\"now\":3,\"limit\":40,"
         "\"max\":200}},{\"backup_server\":\"vbr\\n2\",\"tasks\":{\"now\":0,\"limit\":200,\"max\":200}}]}]}");
