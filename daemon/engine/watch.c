@@ -364,6 +364,30 @@ static size_t watch_running(const struct server *server)
     return n;
 }
 
+uint64_t watch_youngest_ms(const struct server *server)
+{
+    uint64_t since_ms = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        const struct slots *running = &run->in_state[ITEM_RUNNING];
+        if (run->server == server && running->n && run->slots[running->last].item.since_ms > since_ms)
+            since_ms = run->slots[running->last].item.since_ms;
+    }
+    return since_ms;
+}
+
+/* When the first of the unfinished tasks was accepted; 0: there is none. */
+static uint64_t watch_oldest_ms(const struct server *server)
+{
+    uint64_t since_ms = 0;
+    for (const struct run *run = server->engine->runs; run; run = run->next) {
+        const struct slots *running = &run->in_state[ITEM_RUNNING];
+        if (run->server == server && running->n &&
+            (!since_ms || run->slots[running->first].item.since_ms < since_ms))
+            since_ms = run->slots[running->first].item.since_ms;
+    }
+    return since_ms;
+}
+
 /* How much later an end may be seen that delays nothing: while clones wait for a place among the requests,
  * and while the last ones are being asked for, since a list that is read now would lack these, and hold up
  * the one that has them. */
@@ -376,6 +400,16 @@ static uint64_t watch_patience(const struct server *server)
     return server->submits && !tidy_queued(server) ? LATE_MS * 2 : 0;
 }
 
+/* How long the unfinished tasks will have taken at the least: as long as others did before; but not one of
+ * them has ended before the age at which the last poll saw it, be it that of the youngest. Until any has
+ * ended the oldest one speaks for all. */
+static uint64_t watch_task_ms(const struct server *server)
+{
+    uint64_t since_ms = server->task_ms ? watch_youngest_ms(server) : watch_oldest_ms(server);
+    uint64_t age_ms = since_ms && server->poll_ms > since_ms ? server->poll_ms - since_ms : 0;
+    return age_ms > server->task_ms ? age_ms : server->task_ms;
+}
+
 /* A tenth of what tasks take, and never so often that reading the list takes more than about a tenth of the
  * time: that is what a long one costs both sides. Once no clone waits any more, only what is unfinished
  * counts for that: the rest is not listed for long. With nothing but doubt to settle there is less and less
@@ -384,7 +418,7 @@ static uint64_t watch_interval(const struct server *server)
 {
     const struct server_settings *settings = server->settings;
     size_t running = watch_running(server);
-    uint64_t interval = server->task_ms / 10;
+    uint64_t interval = watch_task_ms(server) / 10;
     uint64_t cost = (server->hungry ? server->n_listed : running) / LISTED_PER_MS;
     if (interval < cost)
         interval = cost;
@@ -477,17 +511,6 @@ uint64_t watch_due(const struct server *server)
     if (tidy_wanted(server))
         return 0;
     return watch_poll_due(server);
-}
-
-uint64_t watch_youngest_ms(const struct server *server)
-{
-    uint64_t since_ms = 0;
-    for (const struct run *run = server->engine->runs; run; run = run->next) {
-        const struct slots *running = &run->in_state[ITEM_RUNNING];
-        if (run->server == server && running->n && run->slots[running->last].item.since_ms > since_ms)
-            since_ms = run->slots[running->last].item.since_ms;
-    }
-    return since_ms;
 }
 
 /* Tasks of the run that have been unfinished for too long. A queue is not a

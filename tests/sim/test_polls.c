@@ -83,6 +83,50 @@ static void tasks_of_a_second(void **state)
     assert_true(mean <= 110 + WIRE_MS);
 }
 
+/* Nobody knows how long tasks take until the first has ended; but how long they have been unfinished. */
+static void first_tasks_that_are_long(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(200);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 50;
+    em->settings.tasks_max = 200;
+    em->settings.poll_interval_ms = 100;
+    em->settings.poll_max_ms = 10 * MINUTE;
+    em->clone_min_ms = 20 * MINUTE;
+    em->clone_max_ms = 20 * MINUTE + 1;
+    scene_begin(world);
+    assert_true(scene_run(world));
+    print_message("%u lists in 20 minutes\n", world->asked[REQUEST_TASKS]);
+    assert_in_range(world->asked[REQUEST_TASKS], 20, 120); /* each a tenth later than the one before */
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < 200; i++) {
+        int64_t took_ms = world->runs[0].rows[i].finished_ms - world->runs[0].rows[i].started_ms;
+        most = (uint64_t)took_ms > most ? (uint64_t)took_ms : most;
+    }
+    assert_true(most <= 22 * MINUTE + 2 * WIRE_MS + 5000);
+    scene_free(world);
+}
+
+/* What was short by now tells nothing about tasks that have been unfinished for long. */
+static void long_tasks_after_short_ones(void **state)
+{
+    (void)state;
+    struct world *world = working(200);
+    struct em *em = &world->ems[0];
+    em->settings.poll_max_ms = 10 * MINUTE;
+    while (world->clones < ITEMS - 150 && !world->failure[0])
+        scene_step(world);
+    em->clone_min_ms = 20 * MINUTE;
+    em->clone_max_ms = 20 * MINUTE + 1;
+    unsigned before = world->asked[REQUEST_TASKS];
+    assert_true(scene_run(world));
+    unsigned lists = world->asked[REQUEST_TASKS] - before;
+    print_message("%u lists in %llu s\n", lists, (unsigned long long)world->now_ms / 1000);
+    assert_in_range(lists, 40, 300); /* for those of one backup server, then for the last ones of the other */
+    scene_free(world);
+}
+
 /* When the last clone has been asked for, a list lacks those that are on their way: the one that has them all
  * is not held up by others. */
 static void no_lists_beside_the_last_clones(void **state)
@@ -129,6 +173,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_of_a_minute),
         cmocka_unit_test(tasks_of_a_second),
+        cmocka_unit_test(first_tasks_that_are_long),
+        cmocka_unit_test(long_tasks_after_short_ones),
         cmocka_unit_test(no_lists_beside_the_last_clones),
         cmocka_unit_test(ends_of_a_list_are_bounded),
     };
