@@ -380,9 +380,13 @@ uint64_t doubt_due(const struct server *server)
     return max_u64(due, server->sweep.retry_ms);
 }
 
+/* A list may have hundreds of pages: the only place there is goes to a page and a clone request in turn. */
 unsigned doubt_share(const struct server *server)
 {
+    unsigned limit = limit_now(&server->limit);
+    if (limit == 1 && server->swept)
+        return 0;
     if (sweep_wants(server))
-        return limit_now(&server->limit) / SHARE + 1;
+        return limit / SHARE + 1;
     return doubt_due(server) <= server->engine->now.mono_ms;
 }

@@ -330,6 +330,8 @@ int exchange_start(struct exchange *e)
     server->others += e->kind != EXCHANGE_SUBMIT;
     if (e->kind == EXCHANGE_SUBMIT || e->kind == EXCHANGE_NAMES || e->kind == EXCHANGE_SOURCE)
         server->named = e->kind != EXCHANGE_SUBMIT;
+    if (e->kind == EXCHANGE_SUBMIT || e->kind == EXCHANGE_SWEEP)
+        server->swept = e->kind == EXCHANGE_SWEEP;
     server->last_sent_ms = e->started_ms;
     return 0;
 }

@@ -310,6 +310,7 @@ struct server {
     size_t n_held, size_held;
     unsigned others;   /* exchanges in flight that are none */
     bool named;        /* of clone requests and questions for names the last one was a question */
+    bool swept;        /* of clone requests and pages of a sweep the last one was a page */
     bool hungry;       /* more clone requests would have been sent if there had been room */
     unsigned bindings; /* counts items that got their name */
     unsigned released; /* counts items that hold their name no longer, or in another way */

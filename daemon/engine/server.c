@@ -467,6 +467,7 @@ void server_act(struct server *server)
         watch_act(server);
     if (server_room(server))
         doubt_act(server);
+    submit_flush(server); /* into the place that was kept for what turned out not to be due */
 }
 
 uint64_t server_due(const struct server *server)

@@ -143,12 +143,62 @@ static void test_logon_rests(void **state)
     scene_free(world);
 }
 
+/* The longest time between two clone requests while there is one place and the first clones are in doubt. */
+static uint64_t longest_wait_ms(struct world *world)
+{
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 1;
+    em->settings.tasks_max = 100;
+    em->settings.poll_interval_ms = em->settings.poll_max_ms = 100;
+    em->wire_ms = 50;
+    em->clone_min_ms = 30000;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("500-before"), .count = 10};
+    scene_begin(world);
+    while (world->asked[REQUEST_CLONE] < 11 && !world->failure[0])
+        scene_step(world);
+    uint64_t last_ms = world->now_ms, longest = 0;
+    for (unsigned before = 11; before < 60 && !world->failure[0];) {
+        scene_step(world);
+        if (world->asked[REQUEST_CLONE] == before)
+            continue;
+        before = world->asked[REQUEST_CLONE];
+        longest = world->now_ms - last_ms > longest ? world->now_ms - last_ms : longest;
+        last_ms = world->now_ms;
+    }
+    print_message("%u pages of jobs, at most %llu ms between two clone requests\n",
+                  world->asked[REQUEST_SWEEP], (unsigned long long)longest);
+    assert_true(scene_run(world));
+    scene_free(world);
+    return longest;
+}
+
+/* A look for clones in doubt that has a hundred pages takes turns with clone requests. */
+static void test_pages_take_turns(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(100);
+    world->ems[0].page_size = 10;
+    while (world->ems[0].n_jobs < 1000)
+        em_add_job(&world->ems[0], "filler", "Backup", 0);
+    assert_true(longest_wait_ms(world) < 1000);
+}
+
+/* Nor is a place kept for a look that turns out not to be due: between two clone requests there is one other
+ * request at most, whose way there and back takes 104 ms like theirs. */
+static void test_no_place_is_idle(void **state)
+{
+    (void)state;
+    assert_true(longest_wait_ms(scene_quiet(100)) <= 208);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small_beside_large),   cmocka_unit_test(test_names_refused_after_doubt),
         cmocka_unit_test(test_no_more_than_allowed), cmocka_unit_test(test_single_looks_take_turns),
-        cmocka_unit_test(test_logon_rests),
+        cmocka_unit_test(test_logon_rests),          cmocka_unit_test(test_pages_take_turns),
+        cmocka_unit_test(test_no_place_is_idle),
     };
     log_set_level(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
