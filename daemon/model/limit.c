@@ -8,6 +8,7 @@
 #define QUEUE_MAX 16           /* of more, merely connecting takes different times */
 #define TROUBLE_MS 10000
 #define CAREFUL 50
+#define CRUMBS 1000   /* to a hundredth: with care a step is far less than one */
 #define CARE_MS 30000 /* after the last trouble; then it may have been one that is over */
 #define LEARN_PART 8  /* of the difference to the present, per round */
 
@@ -132,14 +133,17 @@ static void limit_round(struct limit *limit)
 
 /* About one per round. On the way back from an error at first one per answer; near where it was refused, with
  * fifty times the care. */
-static unsigned limit_step(const struct limit *limit)
+static unsigned limit_step(struct limit *limit)
 {
-    unsigned step = 10000 / limit->hundredths;
+    unsigned step = 10000 * CRUMBS / limit->hundredths;
     if (limit->refused && limit->hundredths < limit->refused / 2)
-        step = 100;
+        step = 100 * CRUMBS;
     else if (limit->refused && limit->hundredths >= limit->refused - limit->refused / 4)
         step /= CAREFUL;
-    return step ? step : 1;
+    limit->crumbs += step;
+    unsigned whole = limit->crumbs / CRUMBS;
+    limit->crumbs %= CRUMBS;
+    return whole;
 }
 
 void limit_good(struct limit *limit, uint64_t sent_ms, uint64_t now_ms, unsigned in_flight)

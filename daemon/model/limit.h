@@ -14,6 +14,7 @@
 struct limit {
     unsigned max;
     unsigned hundredths; /* the limit in hundredths of a request */
+    unsigned crumbs;     /* steps that are not a hundredth yet */
     uint64_t halved_ms;  /* when it was halved last */
     unsigned halved_to;  /* and to what, in hundredths */
     unsigned refused;    /* the limit at that time; 0: never */

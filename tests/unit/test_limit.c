@@ -172,6 +172,26 @@ static void where_it_is_refused_is_learned_anew(void **state)
     assert_in_range(limit_now(&limit), 3 * grown / 4, grown);
 }
 
+/* Near where it was refused one more takes fifty rounds, whether the limit is low or high. */
+static void care_is_the_same_everywhere(void **state)
+{
+    (void)state;
+    for (unsigned max = 4; max <= 200; max *= 7) {
+        struct limit limit;
+        limit_init(&limit, max, 1000);
+        limit_bad(&limit, 10000, 10000);
+        unsigned near = max - max / 4, answers = 0;
+        while (limit_now(&limit) < near)
+            good(&limit, 10, max);
+        while (limit_now(&limit) == near) {
+            good(&limit, 10, max);
+            answers++;
+        }
+        print_message("from %u to %u: %u answers\n", near, near + 1, answers);
+        assert_in_range(answers, near * 45, near * 55 + 25);
+    }
+}
+
 /* Half a minute after the trouble it may be over. */
 static void care_ends(void **state)
 {
@@ -206,6 +226,7 @@ int main(void)
         cmocka_unit_test(chance_is_no_waiting),
         cmocka_unit_test(an_error_halves_once_a_round),
         cmocka_unit_test(where_it_is_refused_is_learned_anew),
+        cmocka_unit_test(care_is_the_same_everywhere),
         cmocka_unit_test(care_ends),
         cmocka_unit_test(what_is_not_used_does_not_grow),
     };
