@@ -1,7 +1,7 @@
 /* A sweep reads the job list with descriptions: one page, which tells how many there are, then the others
  * side by side, the new ones first, since new jobs are mostly on the last pages. It finds clones by mark,
  * verifies those that succeeded, and is what absence is concluded from: two passes then, if there is more
- * than one page, or was in the last look, since pages shift when jobs are deleted meanwhile. One that is to
+ * than one page, or ever was, since pages shift when jobs are deleted meanwhile. One that is to
  * verify only ends with the last clone to verify; every other reads the whole list. */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,7 @@ void sweep_stop(struct server *server)
                             .finds = sweep->finds,
                             .jobs = sweep->jobs,
                             .known = sweep->known,
+                            .several = sweep->several,
                             .page_size = sweep->page_size,
                             .fresh = sweep->fresh,
                             .missed = sweep->missed,
@@ -35,6 +36,7 @@ void sweep_stop(struct server *server)
 void sweep_expect(struct server *server, unsigned pages)
 {
     struct sweep *sweep = &server->sweep;
+    sweep->several |= pages > 1;
     if (!sweep->known && !sweep->active)
         sweep->known = sweep->fresh = pages;
 }
@@ -356,6 +358,7 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
 {
     struct sweep *sweep = &server->sweep;
     bool fewer = !sweep_count(sweep, page, paging);
+    sweep->several |= sweep->pages > 1; /* then one page that is said to be all proves nothing alone */
     if (fewer || sweep->pages > PAGES_MAX) {
         sweep->known = 0; /* begun anew from the first page */
         if (fewer && !sweep->first)
@@ -366,10 +369,9 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
     }
     if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))
         return;
-    bool several = sweep->pages > 1 || sweep->known > 1; /* there were: one answer alone proves nothing */
     sweep->known = sweep->pages;
     sweep->fresh = sweep->up < sweep->pages ? sweep->up + 1 : sweep->pages;
-    if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && several)
+    if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && sweep->several)
         sweep_pass(sweep, 2);
     else
         sweep_end(server);
