@@ -310,16 +310,17 @@ static void sweep_end(struct server *server)
     sweep_stop(server);
 }
 
-/* How many pages there are, as the first and the last one tell. It may grow meanwhile; what is to be verified
- * is there already. False when there are fewer than were known. */
+/* How many pages there are, as the first and the last one tell, or whether there is a next one, where that is
+ * all they tell. It may grow meanwhile; what is to be verified is there already. False when there are fewer
+ * than were known. */
 static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_paging *paging)
 {
     bool begins = !sweep->pages;
     if (begins)
         sweep->pages = page;
-    if (page == sweep->pages && !(sweep->goal && sweep->counted)) {
+    if (page == sweep->pages && !(sweep->goal && sweep->counted && paging->pages)) {
         sweep->counted = true;
-        if (paging->given && paging->pages < page && page > 1)
+        if (paging->given && paging->pages && paging->pages < page)
             return false;
         if (paging->given && paging->pages > sweep->pages)
             sweep->pages = paging->pages;

@@ -82,10 +82,18 @@ static void answer_job_ref(const struct sim_job *job, struct buf *ret)
                server);
 }
 
-static void answer_paging(unsigned page, unsigned size, unsigned n, struct buf *ret)
+static void answer_paging(const struct em *em, unsigned page, unsigned n, struct buf *ret)
 {
-    buf_printf(ret, "<PagingInfo PageNum=\"%u\" PageSize=\"%u\" PagesCount=\"%u\"/></QueryResult>", page,
-               size, (n + size - 1) / size);
+    unsigned size = em->page_size, pages = (n + size - 1) / size;
+    buf_printf(ret, "<PagingInfo PageNum=\"%u\" PageSize=\"%u\"", page, size);
+    if (!em->links)
+        buf_printf(ret, " PagesCount=\"%u\"/>", pages);
+    else if (page < pages)
+        buf_printf(ret, "><Links><Link Href=\"" BASE "/query?page=%u\" Rel=\"Next\"/></Links></PagingInfo>",
+                   page + 1);
+    else
+        buf_add_str(ret, "/>");
+    buf_add_str(ret, "</QueryResult>");
 }
 
 void answer_jobs(const struct em *em, bool entities, const char *name, unsigned page, struct buf *ret)
@@ -107,7 +115,7 @@ void answer_jobs(const struct em *em, bool entities, const char *name, unsigned 
     bool denied = em->last_page_denied && page > 1 && n <= page * em->page_size;
     if (em->one_page && n > em->page_size)
         n = em->page_size;
-    answer_paging(page, em->page_size, denied ? (page - 1) * em->page_size : n, ret);
+    answer_paging(em, page, denied ? (page - 1) * em->page_size : n, ret);
 }
 
 void answer_repositories(const struct em *em, unsigned page, struct buf *ret)
@@ -124,7 +132,7 @@ void answer_repositories(const struct em *em, unsigned page, struct buf *ret)
                    i, server);
     }
     buf_add_str(ret, "</Refs>");
-    answer_paging(page, em->page_size, SIM_BACKUP_SERVERS, ret);
+    answer_paging(em, page, SIM_BACKUP_SERVERS, ret);
 }
 
 void answer_logon(const struct em *em, struct buf *ret)

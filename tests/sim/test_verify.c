@@ -106,6 +106,26 @@ static void test_old_pages_are_left(void **state)
     scene_free(world);
 }
 
+/* Pages that tell only whether there is a next one: all are read, those that are new as well, and what is not
+ * there is known to be absent. */
+static void test_links_alone(void **state)
+{
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        struct world *world = with_old_pages(60);
+        world->ems[0].links = true;
+        world->json = json;
+        world->scripts[0] = (struct sim_script){
+            .kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .skip = 20, .count = 1};
+        scene_begin(world);
+        assert_true(scene_run(world));
+        assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 60);
+        for (size_t i = 0; i < 60; i++)
+            assert_true(world->runs[0].rows[i].verified);
+        scene_free(world);
+    }
+}
+
 /* Jobs were deleted since the names were read: the page that was the last is not there, and all is read. */
 static void test_fewer_pages(void **state)
 {
@@ -226,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_more_to_verify_than_pages),
         cmocka_unit_test(test_pages_once),
         cmocka_unit_test(test_old_pages_are_left),
+        cmocka_unit_test(test_links_alone),
         cmocka_unit_test(test_fewer_pages),
         cmocka_unit_test(test_met_and_failed),
         cmocka_unit_test(test_doubt_settled_in_a_pause),
