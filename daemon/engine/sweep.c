@@ -1,8 +1,9 @@
 /* A sweep reads the job list with descriptions: one page, which tells how many there are, then the others
  * side by side, the new ones first, since new jobs are mostly on the last pages. It finds clones by mark,
  * verifies those that succeeded, and is what absence is concluded from: two passes then, if there is more
- * than one page, or ever was, since pages shift when jobs are deleted meanwhile. One that is to
- * verify only ends with the last clone to verify; every other reads the whole list. */
+ * than one page, or ever was. The first one goes downwards, since jobs that are deleted meanwhile move others
+ * to the pages before; the second one upwards, since new jobs may stand anywhere and move others to later
+ * pages. One that is to verify only ends with the last clone to verify; every other reads the whole list. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -328,7 +329,7 @@ static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_pag
             sweep->pages++;
         sweep->page_size = paging->given ? paging->page_size : 0;
     }
-    if (begins)
+    if (begins && sweep->pass == 1) /* the second one goes upwards */
         sweep->down = sweep->up = sweep->pages;
     return true;
 }

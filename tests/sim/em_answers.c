@@ -101,7 +101,7 @@ void answer_jobs(const struct em *em, bool entities, const char *name, unsigned 
     unsigned n = 0;
     buf_printf(ret, "<QueryResult" NS ">%s", entities ? "<Entities><Jobs>" : "<Refs>");
     for (size_t i = 0; i < em->n_jobs; i++) {
-        const struct sim_job *job = &em->jobs[i];
+        const struct sim_job *job = &em->jobs[em->newest_first ? em->n_jobs - 1 - i : i];
         if (!job_visible(em, job) || (name && strcmp(job->name, name) != 0))
             continue;
         if (n++ / em->page_size != page - 1)

@@ -109,6 +109,7 @@ struct em {
     unsigned page_size;
     bool last_page_denied; /* the last page of jobs says that there is one less */
     bool one_page;         /* the first page of jobs says that it is all */
+    bool newest_first;     /* how jobs are listed */
     bool links;            /* a page tells whether there is a next one, not how many there are */
     bool serial, numbers_per_session;
     enum em_quirk quirk;
