@@ -179,9 +179,9 @@ void sweep_done(struct server *server)
     server->doubt_ms = 0;
 }
 
-/* A sweep that began at `at` was answered with what cannot be used. Neither doubt nor a run that is over
- * waits for such a list without end. */
-static void doubt_give_up(struct run *run, uint32_t slot, uint64_t at)
+/* A sweep that began at `at` was answered with what cannot be used, and those before it were not after
+ * `from`. Neither doubt nor a run that is over waits for such a list without end. */
+static void doubt_give_up(struct run *run, uint32_t slot, uint64_t at, uint64_t from)
 {
     const struct server *server = run->server;
     const struct item *item = slot_decided(run->engine, &run->slots[slot]);
@@ -192,23 +192,34 @@ static void doubt_give_up(struct run *run, uint32_t slot, uint64_t at)
     if (run->no_more == ITEM_E_RUN_TIMEOUT)
         doubt_unsettled(run, slot, "the list of jobs could not be read when the run's time was over");
     else if (server->sweep.failures >= LIST_FAILURES_MIN &&
-             at >= max_u64(base + settle, server->back_ms) + patience)
+             at >= max_u64(max_u64(base + settle, server->back_ms), from) + patience)
         doubt_unsettled(run, slot, "the list of jobs cannot be read: absence cannot be proven");
 }
 
-void doubt_unread(struct server *server, uint64_t at)
+/* One that is not answered may be lost in an outage. Where others are answered meanwhile, again and again, it
+ * is the list that is not to be had: such as takes longer than `timeouts.request`. */
+static bool doubt_outage(const struct server *server, uint64_t at)
 {
+    const struct sweep *sweep = &server->sweep;
+    return sweep->failures < LIST_FAILURES_MIN ||
+           at < max_u64(sweep->useless_ms, server->back_ms) + server->settings->unreachable_ms;
+}
+
+void doubt_unread(struct server *server, uint64_t at, bool answered)
+{
+    server->doubt_ms = 0;
+    if (!answered && doubt_outage(server, at))
+        return;
     for (struct run *run = server->engine->runs; run; run = run->next) {
         if (run->server != server)
             continue;
         uint32_t slot = run->in_state[ITEM_IN_DOUBT].first;
         for (size_t n = run->in_state[ITEM_IN_DOUBT].n; n > 0; n--, slot = run->slots[slot].next)
-            doubt_give_up(run, slot, at);
+            doubt_give_up(run, slot, at, answered ? 0 : server->sweep.useless_ms);
         uint64_t since_ms = max_u64(server->sweep.useless_ms, run->closing_ms); /* not before it was over */
         if (run->phase == PHASE_CLOSING && at >= since_ms + server->settings->unreachable_ms)
             run->closing_sweeps = CLOSING_SWEEPS_MAX;
     }
-    server->doubt_ms = 0;
 }
 
 /* ---- collections ---- */

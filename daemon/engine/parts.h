@@ -278,7 +278,7 @@ struct sweep {
     size_t seen;            /* jobs */
     size_t jobs;            /* as many the last one had to read */
     size_t before, missed;  /* clones to verify when it began; of those, how many the last one did not show */
-    unsigned failures;      /* sweeps in a row that were answered with what cannot be used */
+    unsigned failures;      /* sweeps in a row that were answered with what cannot be used, or not at all */
     uint64_t useless_ms;    /* when the first of them began */
     uint64_t retry_ms;      /* after such a one: none before */
     uint64_t ahead_ms;      /* when the last one began that looked ahead */
@@ -531,7 +531,7 @@ void tidy_reply(struct exchange *exchange);
 bool tidy_rolls(const struct server *server); /* the session may be given back now for a new one */
 
 /* doubt.c, look.c, sweep.c */
-void doubt_unread(struct server *server, uint64_t at);
+void doubt_unread(struct server *server, uint64_t at, bool answered);
 void doubt_collected(struct exchange *exchange);
 void doubt_act(struct server *server);
 uint64_t doubt_due(const struct server *server);

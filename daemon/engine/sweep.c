@@ -341,9 +341,9 @@ void sweep_succeeded(struct server *server, const struct item *item)
     sweep->goal += sweep->active && sweep->goal && item->since_ms <= sweep->started_ms;
 }
 
-/* The server answers, but not with its jobs: tried again after a growing wait, and not waited for without
- * end. */
-static void sweep_useless(struct server *server)
+/* The server answers, but not with its jobs, or it answers others, but not this: tried again after a growing
+ * wait, and not waited for without end. */
+static void sweep_useless(struct server *server, bool answered)
 {
     struct sweep *sweep = &server->sweep;
     uint64_t now = server->engine->now.mono_ms, wait = SWEEP_MIN_MS, at = sweep->started_ms;
@@ -353,7 +353,7 @@ static void sweep_useless(struct server *server)
         sweep->useless_ms = at;
     sweep->retry_ms = now + (wait < SWEEP_MAX_MS ? wait : SWEEP_MAX_MS);
     sweep_stop(server);
-    doubt_unread(server, at);
+    doubt_unread(server, at, answered);
 }
 
 static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
@@ -366,7 +366,7 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
         if (fewer && !sweep->first)
             sweep_stop(server); /* jobs have been deleted since the look before */
         else
-            sweep_useless(server); /* a list without an end, or that contradicts itself, says nothing */
+            sweep_useless(server, true); /* a list without an end, or that contradicts itself, says nothing */
         return;
     }
     if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))
@@ -379,6 +379,19 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
         sweep_end(server);
 }
 
+/* Half a list says nothing: it is begun anew. Where the server was not reached, as soon as it is. */
+static void sweep_failed(struct server *server, enum fault fault)
+{
+    bool away = fault == FAULT_UNSENT || fault == FAULT_TLS || fault == FAULT_ABORTED;
+    bool answered =
+        fault == FAULT_REFUSED || fault == FAULT_ABSENT || fault == FAULT_SERVER || fault == FAULT_GARBLED;
+    server->sweep.known = 0;
+    if (away)
+        sweep_stop(server);
+    else
+        sweep_useless(server, answered);
+}
+
 void sweep_reply(struct exchange *e)
 {
     struct server *server = e->server;
@@ -386,14 +399,8 @@ void sweep_reply(struct exchange *e)
     if (!server->sweep.active)
         return;
     enum fault fault = exchange_fault(e);
-    if (fault != FAULT_NONE)
-        server->sweep.known = 0;
-    if (fault == FAULT_REFUSED || fault == FAULT_ABSENT || fault == FAULT_SERVER || fault == FAULT_GARBLED) {
-        sweep_useless(server);
-        return;
-    }
     if (fault != FAULT_NONE) {
-        sweep_stop(server); /* half a list says nothing; begun anew when it is due */
+        sweep_failed(server, fault);
         return;
     }
     size_t verified = server->sweep.verified;

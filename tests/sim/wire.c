@@ -338,7 +338,8 @@ static void flight_note(struct flight *f)
                    (f->status < 500 || f->status == 501);
     em->refused_collections += refused && f->kind == REQUEST_COLLECT;
     em->refused_lists += refused && f->kind == REQUEST_TASKS;
-    em->unread_lists += answered && f->kind == REQUEST_SWEEP && (f->status != 200 || f->spoil != spoil_at(0));
+    em->unread_lists +=
+        f->kind == REQUEST_SWEEP && (!answered || f->status != 200 || f->spoil != spoil_at(0));
 }
 
 static void flight_script(const struct flight *f)
