@@ -298,9 +298,10 @@ static void sweep_tell(struct server *server, const struct found *found)
 
 static void sweep_end(struct server *server)
 {
-    for (size_t i = 0; i < server->sweep.n_found; i++)
-        sweep_tell(server, &server->sweep.found[i]);
     struct sweep *sweep = &server->sweep;
+    for (size_t i = 0; i < sweep->n_found; i++)
+        if (sweep->found[i].exact || sweep->kind >= SWEEP_FIND) /* of part of the list none is the only one */
+            sweep_tell(server, &sweep->found[i]);
     sweep->failures = 0;
     sweep->retry_ms = 0;
     if (sweep->kind != SWEEP_AHEAD) {

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -215,6 +216,48 @@ static void test_doubt_after_many_looks(void **state)
     scene_free(world);
 }
 
+/* A clone came after its task had been given up, and somebody copied it with its mark: the look for another
+ * run's clones, which reads but the last page, meets the copy alone, and that tells nothing. */
+static void test_copy_on_the_last_page(void **state)
+{
+    (void)state;
+    struct world *world = with_old_pages(2);
+    struct em *em = &world->ems[0];
+    struct sim_run *run = &world->runs[0], *next = scene_add_rival(world, ON_CONFLICT_FAIL);
+    next->names = 'N';
+    em->settings.in_flight_initial = em->settings.in_flight_max = 1;
+    em->meddled = 1;
+    run->task_timeout_ms = 10 * MINUTE;
+    daemon_start(world);
+    daemon_add_run(world, run);
+    while (!world->clones && !world->failure[0])
+        scene_step(world);
+    assert_int_equal(engine_pause_run(world->engine, run->id), 0);
+    struct sim_task *task = &em->tasks[em->n_tasks - 1];
+    size_t clone = (size_t)task->job;
+    task->end_ms = em->jobs[clone].done_ms = world->now_ms + 30 * MINUTE;
+    scene_until(world, world->now_ms + 31 * MINUTE);
+    em->jobs[clone].visible_ms = world->now_ms;
+    assert_int_equal(run->rows[0].error, ITEM_E_TASK_TIMEOUT);
+    for (size_t i = SIM_TEMPLATES; i < SIM_TEMPLATES + 20;
+         i++) /* then the clone is on a page that is known */
+        em->jobs[i].deleted = true;
+    for (int i = 0; i < 40; i++)
+        em_add_job(em, "filler", "Backup", 0);
+    struct sim_job *copy = em_add_job(em, "copied by a person", "Backup", 0);
+    memcpy(copy->description, em->jobs[clone].description, sizeof(copy->description));
+    daemon_add_run(world, next);
+    while (!next->ended && !world->failure[0])
+        scene_step(world);
+    assert_string_equal(world->failure, ""); /* it fails when another's job is taken for an item's */
+    assert_true(next->rows[0].verified);
+    assert_int_equal(run->rows[0].state, ITEM_FAILED);
+    assert_int_equal(engine_resume_run(world->engine, run->id), 0);
+    assert_true(scene_run(world));
+    assert_int_equal(run->rows[0].state, ITEM_SUCCEEDED);
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -251,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_met_and_failed),
         cmocka_unit_test(test_doubt_settled_in_a_pause),
         cmocka_unit_test(test_doubt_after_many_looks),
+        cmocka_unit_test(test_copy_on_the_last_page),
         cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
