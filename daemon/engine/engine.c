@@ -107,7 +107,7 @@ void engine_emit(struct engine *engine, struct run *run, uint32_t slot, const st
         return;
     run->unverified += (size_t)run_unverified(&next) - (size_t)unverified;
     if (run_unverified(&next) && !unverified)
-        sweep_succeeded(run->server, &next);
+        sweep_succeeded(run, &next);
     if (run->mode == ENGINE_PREVIEW) { /* nothing of it is stored */
         slot_delist(run, slot);
         s->item = next;

@@ -553,7 +553,7 @@ void sweep_act(struct server *server);
 bool sweep_wants(const struct server *server); /* to ask for a page */
 void sweep_reply(struct exchange *exchange);
 void sweep_done(struct server *server);
-void sweep_succeeded(struct server *server, const struct item *item);
+void sweep_succeeded(struct run *run, const struct item *item);
 /* The uid of the item's job, if it is one that a sweep has met; else NULL. */
 const char *sweep_met(const struct run *run, uint32_t slot, const char *job_id);
 /* It has succeeded with the job that was met: that is verified. */

@@ -69,12 +69,17 @@ static int sweep_names(struct server *server)
     return 0;
 }
 
+/* Are looks made for its clones? Those of others are verified where they are met, and do not count. */
+static bool sweep_is_for(const struct run *run)
+{
+    return run->mode == ENGINE_RUN && run->phase != PHASE_ENDED;
+}
+
 size_t sweep_unverified(const struct server *server)
 {
     size_t n = 0;
     for (const struct run *run = server->engine->runs; run; run = run->next)
-        n += run->server == server && run->mode == ENGINE_RUN && run->phase != PHASE_ENDED ? run->unverified
-                                                                                           : 0;
+        n += run->server == server && sweep_is_for(run) ? run->unverified : 0;
     return n;
 }
 
@@ -198,7 +203,7 @@ static void sweep_verify(struct run *run, uint32_t slot, const struct item *item
     if (item->verified || run->phase == PHASE_ENDED || !id || strcmp(id + 1, job->id) != 0 ||
         strcmp(item->name, job->name) != 0)
         return;
-    run->server->sweep.verified += item->since_ms <= run->server->sweep.started_ms;
+    run->server->sweep.verified += sweep_is_for(run) && item->since_ms <= run->server->sweep.started_ms;
     engine_emit(run->engine, run, slot, &verified);
 }
 
@@ -220,7 +225,7 @@ void sweep_recall(struct run *run, uint32_t slot)
     struct sweep *sweep = &run->server->sweep;
     const struct item *item = slot_decided(run->engine, &run->slots[slot]);
     struct item_event verified = {.kind = ITEM_EVENT_VERIFIED};
-    sweep->verified += sweep->active && item->since_ms <= sweep->started_ms;
+    sweep->verified += sweep->active && sweep_is_for(run) && item->since_ms <= sweep->started_ms;
     engine_emit(run->engine, run, slot, &verified);
 }
 
@@ -336,10 +341,10 @@ static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_pag
 }
 
 /* An item has succeeded. One of the very moment of its beginning is the sweep's too. */
-void sweep_succeeded(struct server *server, const struct item *item)
+void sweep_succeeded(struct run *run, const struct item *item)
 {
-    struct sweep *sweep = &server->sweep;
-    sweep->goal += sweep->active && sweep->goal && item->since_ms <= sweep->started_ms;
+    struct sweep *sweep = &run->server->sweep;
+    sweep->goal += sweep->active && sweep->goal && sweep_is_for(run) && item->since_ms <= sweep->started_ms;
 }
 
 /* The server answers, but not with its jobs, or it answers others, but not this: tried again after a growing

@@ -258,6 +258,35 @@ static void test_copy_on_the_last_page(void **state)
     scene_free(world);
 }
 
+/* An interrupted run that is only looked at has many clones to verify: meeting them is not what the look for
+ * another run's clone was begun for, which goes on to that one. */
+static void test_clones_of_a_run_that_is_looked_at(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(100);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 2;
+    em->newest_first = true;
+    em->page_size = 4;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_SWEEP, .spoil = spoil_by_name("500-before"), .count = EVER};
+    scene_begin(world);
+    while (scene_count(world, ITEM_SUCCEEDED) < 100 && !world->failure[0])
+        scene_step(world);
+    world->runs[0].looked_at = true;
+    world->scripts[0].count = 0;
+    daemon_crash(world);
+    struct sim_run *next = scene_add_rival(world, ON_CONFLICT_FAIL);
+    next->names = 'N';
+    next->n_items = 1;
+    daemon_add_run(world, next);
+    while (!next->ended && !world->failure[0])
+        scene_step(world);
+    assert_string_equal(world->failure, "");
+    assert_true(next->rows[0].verified);
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -295,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_doubt_settled_in_a_pause),
         cmocka_unit_test(test_doubt_after_many_looks),
         cmocka_unit_test(test_copy_on_the_last_page),
+        cmocka_unit_test(test_clones_of_a_run_that_is_looked_at),
         cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
