@@ -377,6 +377,10 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
     }
     if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))
         return;
+    if (sweep->pass == 2 && sweep->pages < sweep->known) {
+        sweep_useless(server, true); /* fewer than in the first pass: was this one of the whole list? */
+        return;
+    }
     sweep->known = sweep->pages;
     sweep->fresh = sweep->up < sweep->pages ? sweep->up + 1 : sweep->pages;
     if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && sweep->several)

@@ -113,8 +113,8 @@ void answer_jobs(const struct em *em, bool entities, const char *name, unsigned 
     }
     buf_add_str(ret, entities ? "</Jobs></Entities>" : "</Refs>");
     bool denied = em->last_page_denied && page > 1 && n <= page * em->page_size;
-    if (em->one_page && n > em->page_size)
-        n = em->page_size;
+    if (em->most_pages && n > em->most_pages * em->page_size)
+        n = em->most_pages * em->page_size;
     answer_paging(em, page, denied ? (page - 1) * em->page_size : n, ret);
 }
 

@@ -319,8 +319,9 @@ static void test_jobs_contradict(void **state)
 }
 
 /* The look that is to prove absence is told that the first page is all there is. Others were there before:
- * that alone proves nothing, nor when the look is the second one, since the first was not answered. */
-static void one_page_is_not_all(const char *before)
+ * that alone proves nothing, nor when the look is the second one, since the first was not answered, nor where
+ * the second reading is told of fewer pages than the first one. */
+static void one_page_is_not_all(const char *before, unsigned first_pages, unsigned then_pages)
 {
     struct world *world = doubtful("request-lost");
     struct em *em = &world->ems[0];
@@ -331,12 +332,16 @@ static void one_page_is_not_all(const char *before)
     struct sim_job *job = em_add_job(em, "Clone A 0", "Backup", 0);
     snprintf(job->description, sizeof(job->description), "[jobclone:%s/0]", world->runs[0].id);
     job->made_by_clone = true;
+    bool second = false, told = false;
     while (first(world)->state == ITEM_IN_DOUBT && !world->failure[0]) {
         bool proves = sweep->active && sweep->kind == SWEEP_PROVE;
         if (proves && before && world->scripts[1].kind < 0)
             also(world, REQUEST_SWEEP, before, 1);
         job->deleted = !proves; /* it comes to light only then */
-        em->one_page = proves && sweep->pass == 1 && !world->scripts[1].count;
+        second |= proves && sweep->pass == 2;
+        told |= second && !proves; /* then the truth is */
+        bool lies = proves && !told && !world->scripts[1].count;
+        em->most_pages = !lies ? 0 : second ? then_pages : first_pages;
         scene_step(world);
     }
     assert_string_equal(world->failure, "");
@@ -348,9 +353,10 @@ static void one_page_is_not_all(const char *before)
 static void test_one_page_is_not_all(void **state)
 {
     (void)state;
-    one_page_is_not_all(NULL);
-    one_page_is_not_all("500-before");
-    one_page_is_not_all("reply-lost");
+    one_page_is_not_all(NULL, 1, 0);
+    one_page_is_not_all("500-before", 1, 0);
+    one_page_is_not_all("reply-lost", 1, 0);
+    one_page_is_not_all(NULL, 2, 1);
 }
 
 /* The page of jobs that is under way; 0: none is. */

@@ -108,7 +108,7 @@ struct em {
     unsigned task_places; /* at which a backup server clones; of more than twice as many each takes longer */
     unsigned page_size;
     bool last_page_denied; /* the last page of jobs says that there is one less */
-    bool one_page;         /* the first page of jobs says that it is all */
+    unsigned most_pages;   /* so many pages of jobs are said to be all; 0: as many as there are */
     bool newest_first;     /* how jobs are listed */
     bool links;            /* a page tells whether there is a next one, not how many there are */
     bool serial, numbers_per_session;
