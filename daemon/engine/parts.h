@@ -41,7 +41,8 @@ struct slot {
     uint32_t pending; /* 1 + place in the batch that is being made or written; 0: none */
     uint32_t source;  /* index into run->sources, NO_SLOT: not bound */
     uint32_t prev, next;
-    bool asked;      /* RUNNING: a single look at its task is under way; SUBMITTING: could not be sent */
+    bool asked;      /* a single look at its task, or at that of an earlier try, is under way */
+    bool unsent;     /* SUBMITTING: could not be sent */
     bool waits;      /* QUEUED: in run->waiting */
     uint32_t round;  /* RUNNING: of single looks, in which its task was asked for last */
     const char *met; /* a job of its name and mark, seen before its task's end was known: uid, or NULL */

@@ -268,9 +268,9 @@ static void run_take_unsent(struct run *run)
     struct item_event unsent = {.kind = ITEM_EVENT_UNSENT};
     uint32_t at = list->first;
     for (size_t n = run->unsent ? list->n : 0; n > 0; n--, at = run->slots[at].next) {
-        if (run->slots[at].asked)
+        if (run->slots[at].unsent)
             engine_emit(run->engine, run, at, &unsent);
-        run->slots[at].asked = false;
+        run->slots[at].unsent = false;
     }
     run->unsent = 0;
 }

@@ -159,7 +159,7 @@ static enum clone_form submit_form(const struct server *server, const struct ite
 static void submit_take_back(struct run *run, uint32_t slot)
 {
     run->server->submits--;
-    run->slots[slot].asked = true;
+    run->slots[slot].unsent = true;
     run->unsent++;
 }
 
