@@ -246,7 +246,12 @@ static bool ask_single(struct server *server, struct run *run, uint32_t slot, un
         return false;
     e->run = run;
     e->number = slot;
-    buf_printf(&e->path, "/api/tasks/%s", s->item.task_id);
+    e->task_id = arena_str(e->arena, s->item.task_id);
+    if (!e->task_id) {
+        exchange_free(e);
+        return false;
+    }
+    buf_printf(&e->path, "/api/tasks/%s", e->task_id);
     if (exchange_start(e) < 0)
         return false;
     s->asked = true;
@@ -327,6 +332,13 @@ static bool watch_listed(struct exchange *e, enum fault fault)
     return true;
 }
 
+/* The item may have left the task meanwhile, and have another one. */
+static bool watch_asked_for(const struct exchange *e)
+{
+    const struct item *item = slot_decided(e->server->engine, &e->run->slots[e->number]);
+    return item->state == ITEM_RUNNING && strcmp(item->task_id, e->task_id) == 0;
+}
+
 static void watch_single(struct exchange *e)
 {
     struct server *server = e->server;
@@ -339,7 +351,7 @@ static void watch_single(struct exchange *e)
         return; /* another session's tasks may have the same ids */
     if (item == FAULT_ITEM_ANSWER)
         task_seen(server, &e->tasks[0]);
-    else if (item == FAULT_ITEM_DOUBT)
+    else if (item == FAULT_ITEM_DOUBT && watch_asked_for(e))
         engine_emit(server->engine, e->run, e->number, &gone);
 }
 

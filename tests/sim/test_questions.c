@@ -68,6 +68,25 @@ static void test_sent_again_beside_its_question(void **state)
     scene_free(world);
 }
 
+/* The server does not know the first task any more: that says nothing of the second one. */
+static void test_task_of_an_earlier_try_is_gone(void **state)
+{
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        uint32_t slot;
+        struct world *world = asked_and_sent_again("slow-500", slow, &slot);
+        const struct sim_run *run = &world->runs[0];
+        while (under_way(world, EXCHANGE_TASK, slot) && !world->failure[0])
+            scene_step(world);
+        scene_until(world, world->now_ms + 500);
+        assert_int_equal(run->rows[slot].state, slow ? ITEM_SUBMITTING : ITEM_RUNNING);
+        assert_true(scene_run(world));
+        assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 6);
+        assert_false(run->rows[slot].recovered);
+        scene_free(world);
+    }
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -77,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sent_again_beside_its_question),
+        cmocka_unit_test(test_task_of_an_earlier_try_is_gone),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
