@@ -307,6 +307,13 @@ static bool watch_take(struct exchange *e)
     return !server->taking;
 }
 
+/* Is its session the present one, and still open? The next one may give the same ids again. */
+static bool watch_in_session(const struct exchange *e)
+{
+    const struct session *session = &e->server->session;
+    return e->serial == session->serial && session->state == SESSION_OPEN;
+}
+
 /* A list that is cut off or garbled changes nothing. True when it has been taken. */
 static bool watch_listed(struct exchange *e, enum fault fault)
 {
@@ -315,7 +322,7 @@ static bool watch_listed(struct exchange *e, enum fault fault)
         watch_fault(server, fault);
     if (!e->n_taken && fault == FAULT_NONE)
         server->orphans_listed = server->poll_failures = 0;
-    bool counts = fault == FAULT_NONE && e->serial == server->session.serial;
+    bool counts = fault == FAULT_NONE && watch_in_session(e);
     if (counts && !watch_take(e))
         return false;
     server->taking = 0;
@@ -347,8 +354,8 @@ static void watch_single(struct exchange *e)
     server->singles--;
     enum fault_item item = exchange_decision(e)->item;
     struct item_event gone = {.kind = ITEM_EVENT_TASK_GONE};
-    if (e->serial != server->session.serial || server->session.state != SESSION_OPEN)
-        return; /* another session's tasks may have the same ids */
+    if (!watch_in_session(e))
+        return;
     if (item == FAULT_ITEM_ANSWER)
         task_seen(server, &e->tasks[0]);
     else if (item == FAULT_ITEM_DOUBT && watch_asked_for(e))
