@@ -235,7 +235,6 @@ static void run_drop(struct run *run)
     for (struct server *s = run->engine->servers; s; s = s->next)
         if (s->last == run)
             s->last = NULL;
-    sweep_stop(server); /* it may have found items of this run; begun anew when it is due */
     run_free(run);
 }
 

@@ -287,6 +287,30 @@ static void test_clones_of_a_run_that_is_looked_at(void **state)
     scene_free(world);
 }
 
+/* Runs end, and previews, more often than the list can be read: the looks go on, and doubt is settled. */
+static void test_looks_outlive_runs(void **state)
+{
+    (void)state;
+    struct world *world = with_old_pages(1);
+    world->ems[0].page_size = 4;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .count = 1};
+    scene_begin(world);
+    struct sim_run *other = scene_add_rival(world, ON_CONFLICT_FAIL);
+    other->looked_at = other->ended = true;
+    while (world->sends < 2 && !world->failure[0] && world->now_ms < 60 * MINUTE) {
+        daemon_add_run(world, other);
+        engine_remove_run(world->engine, other->id);
+        scene_until(world, world->now_ms + 4000);
+    }
+    assert_in_range(world->now_ms, 20 * MINUTE, 23 * MINUTE);
+    other->added = false;
+    other->n_items = 0;
+    assert_true(scene_run(world));
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 1);
+    scene_free(world);
+}
+
 /* Where no look can verify, one is made for each thousand clones and a few at the end, not one after another.
  */
 static void test_nothing_can_be_verified(void **state)
@@ -325,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_doubt_after_many_looks),
         cmocka_unit_test(test_copy_on_the_last_page),
         cmocka_unit_test(test_clones_of_a_run_that_is_looked_at),
+        cmocka_unit_test(test_looks_outlive_runs),
         cmocka_unit_test(test_nothing_can_be_verified),
     };
     log_set_sink(drop, NULL);
