@@ -365,14 +365,15 @@ static void sweep_useless(struct server *server, bool answered)
 static void sweep_next(struct server *server, unsigned page, const struct api_paging *paging)
 {
     struct sweep *sweep = &server->sweep;
-    bool fewer = !sweep_count(sweep, page, paging);
+    bool fewer = !sweep_count(sweep, page, paging), other = paging->page && paging->page != page;
     sweep->several |= sweep->pages > 1; /* then one page that is said to be all proves nothing alone */
-    if (fewer || sweep->pages > PAGES_MAX) {
+    if (fewer || other || sweep->pages > PAGES_MAX) {
         sweep->known = 0; /* begun anew from the first page */
         if (fewer && !sweep->first)
             sweep_stop(server); /* jobs have been deleted since the look before */
         else
-            sweep_useless(server, true); /* a list without an end, or that contradicts itself, says nothing */
+            sweep_useless(server, true); /* a list without an end, or that contradicts itself, says nothing,
+                                            nor do other pages than were asked for */
         return;
     }
     if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))

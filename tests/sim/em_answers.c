@@ -99,6 +99,7 @@ static void answer_paging(const struct em *em, unsigned page, unsigned n, struct
 void answer_jobs(const struct em *em, bool entities, const char *name, unsigned page, struct buf *ret)
 {
     unsigned n = 0;
+    page = em->first_page_only ? 1 : page;
     buf_printf(ret, "<QueryResult" NS ">%s", entities ? "<Entities><Jobs>" : "<Refs>");
     for (size_t i = 0; i < em->n_jobs; i++) {
         const struct sim_job *job = &em->jobs[em->newest_first ? em->n_jobs - 1 - i : i];

@@ -109,6 +109,7 @@ struct em {
     unsigned page_size;
     bool last_page_denied; /* the last page of jobs says that there is one less */
     unsigned most_pages;   /* so many pages of jobs are said to be all; 0: as many as there are */
+    bool first_page_only;  /* whichever page of jobs is asked for */
     bool newest_first;     /* how jobs are listed */
     bool links;            /* a page tells whether there is a next one, not how many there are */
     bool serial, numbers_per_session;
