@@ -222,6 +222,17 @@ static void draw_load(struct world *world, struct em *em)
               (unsigned long long)em->service_ms);
 }
 
+/* Some list jobs otherwise; drawn apart, too. */
+static void draw_lists(struct world *world, struct em *em)
+{
+    struct rng rng = {.state = world->seed * 37 + 997 * (uint64_t)(em - world->ems)};
+    em->newest_first = rng_chance(&rng, 250);
+    em->links = rng_chance(&rng, 150);
+    if (em->newest_first || em->links)
+        world_say(world, "%s: jobs are listed%s%s", em->name, em->newest_first ? " newest first" : "",
+                  em->links ? " in pages that are not counted" : "");
+}
+
 static void draw_troubles(struct world *world, struct em *em)
 {
     uint64_t span = world->chaos_until_ms;
@@ -337,6 +348,7 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
         draw_settings(world, &world->ems[i]);
         draw_ways(world, &world->ems[i]);
         draw_load(world, &world->ems[i]);
+        draw_lists(world, &world->ems[i]);
         draw_troubles(world, &world->ems[i]);
         describe(world, &world->ems[i]);
     }
