@@ -104,36 +104,42 @@ static void test_answer_of_an_old_session(void **state)
     scene_free(world);
 }
 
+/* A session that is lost so long after that list of tasks was asked for. */
+static void list_of_a_lost_session(unsigned lists, uint64_t after_ms)
+{
+    struct world *world = scene_quiet(30);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 10;
+    em->numbers_per_session = true;
+    em->settings.poll_interval_ms = 100;
+    em->clone_max_ms = 2000;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("reply-lost"), .count = 5};
+    scene_begin(world);
+    const struct server *server = world->engine->servers;
+    while (world->asked[REQUEST_TASKS] < lists && scene_count(world, ITEM_SUCCEEDED) < 30)
+        scene_step(world);
+    uint64_t until_ms = world->now_ms + after_ms;
+    while (world->now_ms < until_ms && scene_step(world)) {
+    }
+    em_lose_session(em);
+    while (scene_count(world, ITEM_SUCCEEDED) < 30 && !world->failure[0]) {
+        scene_step(world);
+        bool open = server->session.state == SESSION_OPEN;
+        assert_true(open || (!server->n_task_owners && !server->orphans && !server->listed_ms));
+    }
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
 /* A list of tasks that comes when its session has been lost, and the next one is still being opened, tells
  * nothing: ids may be given again, and what it shows of nobody's tasks would be taken for some of these. */
 static void test_list_of_a_lost_session(void **state)
 {
     (void)state;
-    for (unsigned lists = 1; lists < 30; lists++) {
-        struct world *world = scene_quiet(30);
-        struct em *em = &world->ems[0];
-        em->settings.in_flight_initial = em->settings.in_flight_max = 10;
-        em->numbers_per_session = true;
-        em->settings.poll_interval_ms = 100;
-        em->clone_max_ms = 2000;
-        world->scripts[0] =
-            (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("reply-lost"), .count = 5};
-        scene_begin(world);
-        const struct server *server = world->engine->servers;
-        while (world->asked[REQUEST_TASKS] < lists && scene_count(world, ITEM_SUCCEEDED) < 30)
-            scene_step(world);
-        uint64_t until_ms = world->now_ms + 200;
-        while (world->now_ms < until_ms && scene_step(world)) {
-        }
-        em_lose_session(em);
-        while (scene_count(world, ITEM_SUCCEEDED) < 30 && !world->failure[0]) {
-            scene_step(world);
-            bool open = server->session.state == SESSION_OPEN;
-            assert_true(open || (!server->n_task_owners && !server->orphans && !server->listed_ms));
-        }
-        assert_true(scene_run(world));
-        scene_free(world);
-    }
+    for (uint64_t after_ms = 50; after_ms <= 150; after_ms += 50)
+        for (unsigned lists = 1; lists < 10; lists++)
+            list_of_a_lost_session(lists, after_ms);
 }
 
 /* One task that takes half an hour: the session is not changed meanwhile, and the clones go on. */
