@@ -377,8 +377,8 @@ uint64_t doubt_due(const struct server *server)
     uint64_t due = INSTANT_NEVER;
     if (look_wants_back(server))
         return 0;
-    if (server->sweep.active || server->sweep.asking) /* an answer comes first */
-        return sweep_wants(server) ? 0 : INSTANT_NEVER;
+    if (server->sweep.active || server->sweep.asking)
+        return sweep_due(server);
     if (doubt_verifies(server))
         return server->sweep.retry_ms;
     if (server->in_doubt)

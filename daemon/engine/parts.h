@@ -245,6 +245,8 @@ struct found {
     unsigned exact, other;
 };
 
+#define SWEEP_AGAIN_MAX 16
+
 enum sweep_kind {
     SWEEP_AHEAD,  /* the pages that are new since the list was read last, to meet what is about to end */
     SWEEP_VERIFY, /* until all that has succeeded is seen */
@@ -265,6 +267,10 @@ struct sweep {
     unsigned first;     /* page that is asked for alone, to tell how many there are; 0: none */
     unsigned down;      /* page to ask for next, towards the first; 0: none */
     unsigned up;        /* the last page that has been asked for, or was known to be */
+    unsigned again[SWEEP_AGAIN_MAX]; /* pages that were not answered, to be asked for once more */
+    unsigned n_again, faults;        /* faults: how often that was so */
+    unsigned read;                   /* pages */
+    uint64_t again_ms;               /* not before */
     unsigned pass;
     bool marked; /* it has shown a job with a mark: this server keeps them */
     enum sweep_kind kind;
@@ -551,7 +557,8 @@ void sweep_expect(struct server *server, unsigned pages);
 void sweep_schedule(struct server *server);
 void sweep_begin(struct server *server, enum sweep_kind kind);
 void sweep_act(struct server *server);
-bool sweep_wants(const struct server *server); /* to ask for a page */
+bool sweep_wants(const struct server *server);   /* to ask for a page */
+uint64_t sweep_due(const struct server *server); /* when it wants the next one */
 void sweep_reply(struct exchange *exchange);
 void sweep_done(struct server *server);
 void sweep_succeeded(struct run *run, const struct item *item);

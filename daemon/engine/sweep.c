@@ -3,7 +3,9 @@
  * verifies those that succeeded, and is what absence is concluded from: two passes then, if there is more
  * than one page, or ever was. The first one goes downwards, since jobs that are deleted meanwhile move others
  * to the pages before; the second one upwards, since new jobs may stand anywhere and move others to later
- * pages. One that is to verify only ends with the last clone to verify; every other reads the whole list. */
+ * pages. One that is to verify only ends with the last clone to verify; every other reads the whole list. A
+ * page that fails is asked for once more; only a proof begins anew, since a job that moves meanwhile from a
+ * page that is still to be read to one that was read must not be missed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,8 @@
 
 #define SWEEP_MIN_MS 500
 #define SWEEP_MAX_MS 60000
+#define FAULTS_FREE 3 /* pages of a look that may fail, and */
+#define FAULTS_OF 8   /* one of so many that were read */
 
 void sweep_stop(struct server *server)
 {
@@ -128,6 +132,13 @@ static unsigned sweep_page(const struct sweep *sweep)
     return sweep->down && sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
 }
 
+/* A page that failed may be asked for once more, now. */
+static bool sweep_again(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    return sweep->n_again && server->engine->now.mono_ms >= sweep->again_ms;
+}
+
 /* How many pages at once: no more than what is left to verify may fill, and as many more as showed none of
  * it: what is left may be anywhere then. */
 static size_t sweep_most(const struct server *server)
@@ -151,7 +162,16 @@ bool sweep_wants(const struct server *server)
 {
     const struct sweep *sweep = &server->sweep;
     return sweep->active && !server->rolling && !(sweep->asking && sweep_verified(server)) &&
-           sweep->asking < sweep_most(server) && sweep_page(sweep);
+           sweep->asking < sweep_most(server) && (sweep_again(server) || sweep_page(sweep));
+}
+
+uint64_t sweep_due(const struct server *server)
+{
+    const struct sweep *sweep = &server->sweep;
+    if (sweep_wants(server))
+        return 0;
+    return sweep->n_again && !sweep->asking ? sweep->again_ms
+                                            : INSTANT_NEVER; /* else an answer comes first */
 }
 
 void sweep_act(struct server *server)
@@ -161,13 +181,16 @@ void sweep_act(struct server *server)
         struct exchange *e = exchange_new(server, EXCHANGE_SWEEP, HTTP_GET);
         if (!e)
             return;
-        unsigned page = sweep_page(sweep);
+        bool again = sweep_again(server);
+        unsigned page = again ? sweep->again[sweep->n_again - 1] : sweep_page(sweep);
         e->number = page;
         buf_printf(&e->path, "/api/query?type=Job&format=Entities&pageSize=%d&page=%u", PAGE_SIZE, page);
         if (exchange_start(e) < 0)
             return;
         sweep->asking++;
-        if (page > sweep->up)
+        if (again)
+            sweep->n_again--;
+        else if (page > sweep->up)
             sweep->up = page;
         else if (sweep->pages)
             sweep->down = page - 1;
@@ -376,13 +399,14 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
                                             nor do other pages than were asked for */
         return;
     }
-    if (sweep->asking || (sweep_page(sweep) && !sweep_verified(server)))
+    bool whole = !sweep->n_again && !sweep_page(sweep);
+    if (sweep->asking || !(whole || sweep_verified(server)))
         return;
     if (sweep->pass == 2 && sweep->pages < sweep->known) {
         sweep_useless(server, true); /* fewer than in the first pass: was this one of the whole list? */
         return;
     }
-    sweep->known = sweep->pages;
+    sweep->known = sweep->n_again ? 0 : sweep->pages;
     sweep->fresh = sweep->up < sweep->pages ? sweep->up + 1 : sweep->pages;
     if (sweep->kind == SWEEP_PROVE && sweep->pass == 1 && sweep->several)
         sweep_pass(sweep, 2);
@@ -390,9 +414,26 @@ static void sweep_next(struct server *server, unsigned page, const struct api_pa
         sweep_end(server);
 }
 
-/* Half a list says nothing: it is begun anew. Where the server was not reached, as soon as it is. */
-static void sweep_failed(struct server *server, enum fault fault)
+/* Is the page to be asked for once more? Not where the list itself is refused, nor too often. */
+static bool sweep_asks_again(struct server *server, unsigned page, enum fault fault)
 {
+    struct sweep *sweep = &server->sweep;
+    bool passes = fault == FAULT_LOST || fault == FAULT_AUTH || fault == FAULT_BUSY ||
+                  fault == FAULT_OVERLOAD || fault == FAULT_SERVER || fault == FAULT_GARBLED;
+    if (!passes || !sweep->pages || sweep->kind == SWEEP_PROVE || sweep->n_again == SWEEP_AGAIN_MAX ||
+        sweep->faults >= FAULTS_FREE + sweep->read / FAULTS_OF)
+        return false;
+    sweep->faults++;
+    sweep->again[sweep->n_again++] = page;
+    sweep->again_ms = server->engine->now.mono_ms + SWEEP_MIN_MS;
+    return true;
+}
+
+/* Half a list says nothing: it is begun anew. Where the server was not reached, as soon as it is. */
+static void sweep_failed(struct server *server, unsigned page, enum fault fault)
+{
+    if (sweep_asks_again(server, page, fault))
+        return;
     bool away = fault == FAULT_UNSENT || fault == FAULT_TLS || fault == FAULT_ABORTED;
     bool answered =
         fault == FAULT_REFUSED || fault == FAULT_ABSENT || fault == FAULT_SERVER || fault == FAULT_GARBLED;
@@ -411,10 +452,11 @@ void sweep_reply(struct exchange *e)
         return;
     enum fault fault = exchange_fault(e);
     if (fault != FAULT_NONE) {
-        sweep_failed(server, fault);
+        sweep_failed(server, e->number, fault);
         return;
     }
     size_t verified = server->sweep.verified;
+    server->sweep.read++;
     server->sweep.seen += e->n_seen;
     for (size_t i = 0; i < e->n_entities; i++) {
         const struct seen_entity *job = &e->entities[i];

@@ -335,9 +335,55 @@ static void drop(enum log_level level, const char *line, const struct log_fields
     (void)level, (void)line, (void)fields, (void)data;
 }
 
+/* A run of which some clones fail, so that its closing look reads the whole list, of 60 pages and more: every
+ * tenth of them is not answered, or with what is none. Returns how many were asked for. */
+static unsigned pages_fail(const char *spoil)
+{
+    struct world *world = scene_quiet(40);
+    struct em *em = &world->ems[0];
+    em->settings.in_flight_initial = em->settings.in_flight_max = 8;
+    em->page_size = 4;
+    em->fail_permille = 300;
+    world->runs[0].attempts = 1;
+    world->chaos_until_ms = UINT64_MAX;
+    for (int i = 0; i < 200; i++)
+        em_add_job(em, "filler", "Backup", 0);
+    scene_begin(world);
+    unsigned failed = 0;
+    for (int i = 0; i < EVER && !world->failure[0] && !world->runs[0].ended; i++) {
+        if (world->asked[REQUEST_SWEEP] / 10 > failed) {
+            world->scripts[0] =
+                (struct sim_script){.kind = REQUEST_SWEEP, .spoil = spoil_by_name(spoil), .count = 1};
+            failed = world->asked[REQUEST_SWEEP] / 10;
+        }
+        scene_step(world);
+    }
+    assert_true(failed > 5);
+    assert_true(scene_run(world));
+    for (size_t i = 0; i < 40; i++)
+        if (world->runs[0].rows[i].state == ITEM_SUCCEEDED)
+            assert_true(world->runs[0].rows[i].verified);
+    unsigned asked = world->asked[REQUEST_SWEEP];
+    scene_free(world);
+    return asked;
+}
+
+/* A page that fails is asked for once more; the look does not begin anew, or it would hardly ever end. */
+static void test_pages_fail(void **state)
+{
+    (void)state;
+    static const char *const spoils[] = {"reply-lost", "500-after", "503-before", "garbled", "cut-off"};
+    for (size_t i = 0; i < sizeof(spoils) / sizeof(spoils[0]); i++) {
+        unsigned asked = pages_fail(spoils[i]);
+        print_message("%s: %u pages asked for\n", spoils[i], asked);
+        assert_in_range(asked, 60, 90);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages_fail),
         cmocka_unit_test(test_verified_on_the_way),
         cmocka_unit_test(test_more_to_verify_than_pages),
         cmocka_unit_test(test_pages_once),
