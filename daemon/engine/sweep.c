@@ -170,8 +170,9 @@ uint64_t sweep_due(const struct server *server)
     const struct sweep *sweep = &server->sweep;
     if (sweep_wants(server))
         return 0;
-    return sweep->n_again && !sweep->asking ? sweep->again_ms
-                                            : INSTANT_NEVER; /* else an answer comes first */
+    if (!sweep->n_again || sweep->asking || server->rolling) /* an answer comes first */
+        return INSTANT_NEVER;
+    return sweep->again_ms;
 }
 
 void sweep_act(struct server *server)
