@@ -92,15 +92,24 @@ const char *hold_job(const struct hit *hit)
     return id ? id + 1 : "";
 }
 
+/* Is the holder's item among the hits? */
+static bool hold_has(const struct run *run, const struct run *holder, uint32_t slot)
+{
+    uint32_t at = table_get(&run->names, holder->slots[slot].item.name);
+    for (; at != TABLE_NONE && at; at = run->hits[at - 1].next)
+        if (run->hits[at - 1].holder == holder && run->hits[at - 1].slot == slot)
+            return true;
+    return false;
+}
+
 static int hold_add(struct run *run, struct run *holder, uint32_t slot)
 {
     const struct item *item = &holder->slots[slot].item;
     if (!item->name || !item->server_id || table_get(&run->names, item->name) == TABLE_NONE ||
         hold_of_item(run, holder, slot) == HOLD_FREE)
         return 0;
-    for (uint32_t i = table_get(&run->names, item->name); i; i = run->hits[i - 1].next)
-        if (run->hits[i - 1].holder == holder && run->hits[i - 1].slot == slot)
-            return 0;
+    if (hold_has(run, holder, slot))
+        return 0;
     struct arena *arena = run->plan->arena;
     struct hit hit = {.name = table_key(&run->names, item->name),
                       .server_id = arena_intern(arena, item->server_id),
@@ -115,6 +124,12 @@ static int hold_add(struct run *run, struct run *holder, uint32_t slot)
 static int64_t hold_until(const struct run *run, int64_t finished_ms)
 {
     return finished_ms ? finished_ms + (int64_t)run->server->settings->settle_ms : INT64_MAX;
+}
+
+/* The list is new enough to have it. */
+static bool hold_is_over(const struct run *run, int64_t until_ms)
+{
+    return run->engine->now.wall_ms >= until_ms;
 }
 
 static struct kept *kept_new(struct run *run)
@@ -177,7 +192,7 @@ static int hold_add_kept(struct run *run)
     for (size_t i = 0; i < run->n_kept; i++) {
         struct kept *kept = &run->kept[i];
         const char *name = kept->added ? NULL : table_key(&run->names, kept->name);
-        if (!name || run->engine->now.wall_ms >= kept->until_ms)
+        if (!name || hold_is_over(run, kept->until_ms))
             continue;
         struct hit hit = {.name = name,
                           .server_id = kept->server_id,
@@ -258,46 +273,86 @@ bool hold_ready(const struct run *run)
     return true;
 }
 
-/* The holder's run is about to be freed: the hit stands for it from now on, and is kept for the next reading.
- */
+/* ---- a run that is about to be freed ---- */
+
+/* Its hit stands for it from now on. */
 static void hold_leave(struct run *run, struct hit *hit)
 {
     enum hold hold = hold_of(run, hit);
     const char *job = arena_intern(run->plan->arena, hold_job(hit));
-    const char *late = arena_intern(run->plan->arena, hold_late_run(run, hit));
-    int64_t finished_ms = hit->holder->slots[hit->slot].item.finished_ms;
+    hit->late_run = arena_intern(run->plan->arena, hold_late_run(run, hit));
     hit->job_id = job ? job : "";
-    hit->late_run = late;
     hit->holder = NULL;
     hit->unfinished = hold == HOLD_WAIT || hold == HOLD_DOUBT;
-    if (hold == HOLD_FREE) {
+    if (hold == HOLD_FREE)
         hit->server_id = ""; /* no backup server has this id: it is nobody's */
-        return;
-    }
-    struct kept *kept = kept_new(run);
-    const char *name = arena_str(run->plan->arena, hit->name);
-    if (!kept || !name)
-        engine_out_of_memory(); /* the name would be free after the next pause */
-    *kept = (struct kept){.name = name,
-                          .server_id = hit->server_id,
-                          .job_id = hit->job_id,
-                          .until_ms = hold_until(run, finished_ms),
-                          .unfinished = hit->unfinished,
-                          .added = true,
-                          .late_run = late,
-                          .slot = hit->slot};
 }
 
-/* The run is about to be freed: what others know of its names is kept as it stands. */
+/* It has made a clone, or may have made one. */
+static bool hold_lasts(const struct item *item)
+{
+    bool made = item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING ||
+                item->state == ITEM_IN_DOUBT || item->state == ITEM_SUCCEEDED ||
+                item->state == ITEM_UNKNOWN || hold_is_late(item);
+    return made && item->name && item->server_id;
+}
+
+/* Its name is kept for each reading to come; for the present one, too, unless that has it as a hit. */
+static void hold_inherit_item(struct run *run, struct run *gone, uint32_t slot)
+{
+    const struct item *item = &gone->slots[slot].item;
+    struct hit hit = {.job_id = "", .holder = gone, .slot = slot};
+    struct arena *arena = run->plan->arena;
+    struct kept kept = {.name = arena_str(arena, item->name),
+                        .server_id = arena_intern(arena, item->server_id),
+                        .job_id = arena_str(arena, hold_job(&hit)),
+                        .until_ms = hold_until(run, item->finished_ms),
+                        .unfinished = item->state != ITEM_SUCCEEDED,
+                        .added = hold_has(run, gone, slot),
+                        .late_run = hold_is_late(item) ? arena_intern(arena, gone->id) : NULL,
+                        .slot = slot};
+    bool whole = kept.name && kept.server_id && kept.job_id && (kept.late_run || !hold_is_late(item));
+    struct kept *place = whole ? kept_new(run) : NULL;
+    if (!place)
+        engine_out_of_memory(); /* the name would be free */
+    *place = kept;
+}
+
+/* The names of its own that are known, whether it is reading any now or not. */
+static void planned_names(const struct run *run, struct table *ret)
+{
+    for (size_t i = 0; i < run->n; i++)
+        if (!run->plan->clones[i].late && table_put(ret, run->plan->clones[i].name, 0) < 0)
+            engine_out_of_memory();
+}
+
+/* A run that has still to read names, or does so again after a pause, would learn of those from nobody else:
+ * the server shows what was just made after a while only, and the store was asked when the run was added. */
+static void hold_inherit(struct run *run, struct run *gone)
+{
+    struct table names = {0};
+    bool all = wants_more_names(run);
+    if (!all)
+        planned_names(run, &names);
+    for (uint32_t i = 0; i < gone->n; i++) {
+        const struct item *item = &gone->slots[i].item;
+        if (hold_lasts(item) && (all || table_key(&names, item->name)) &&
+            !hold_is_over(run, hold_until(run, item->finished_ms)))
+            hold_inherit_item(run, gone, i);
+    }
+    table_done(&names);
+}
+
+/* What others know of its names, or may come to want of them, is kept as it stands. */
 void hold_forget(struct run *gone)
 {
     for (struct run *run = gone->engine->runs; run; run = run->next) {
-        for (size_t i = 0; i < run->n_hits; i++) {
-            struct hit *hit = &run->hits[i];
-            if (hit->holder != gone)
-                continue;
-            hold_leave(run, hit);
-        }
+        bool reads = run->mode != ENGINE_LOOK && run->mode != ENGINE_CANCEL;
+        if (reads && gone->mode != ENGINE_PREVIEW && same_server(run, gone))
+            hold_inherit(run, gone);
+        for (size_t i = 0; i < run->n_hits; i++)
+            if (run->hits[i].holder == gone)
+                hold_leave(run, &run->hits[i]);
     }
     gone->server->released++;
 }

@@ -157,6 +157,33 @@ static void a_name_stays_held_when_its_run_is_gone(void **state)
     assert_each_once(tiny, one, 1);
 }
 
+/* What was made while a run was paused, by one that is gone when it goes on, is not in the list yet. */
+static void a_name_is_learned_from_a_run_that_goes(void **state)
+{
+    static const char *const renamed[] = {"One (2)"};
+    static const enum on_conflict ways[] = {ON_CONFLICT_FAIL, ON_CONFLICT_SKIP, ON_CONFLICT_RENAME};
+    struct tiny *tiny = *state;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+        tiny_done(tiny);
+        tiny_init(tiny);
+        tiny->hide = true;
+        add(tiny, A, one, 1, ON_CONFLICT_FAIL);
+        add(tiny, B, four, 4, ways[i]);
+        engine_pause_run(tiny->engine, B);
+        assert_true(tiny_until_over(tiny, A));
+        engine_end_run(tiny->engine, A);
+        tiny_turn(tiny, 10);
+        assert_int_equal(engine_remove_run(tiny->engine, A), 0);
+        tiny_turn(tiny, 10);
+        engine_resume_run(tiny->engine, B);
+        assert_true(tiny_until_over(tiny, B));
+        assert_each_once(tiny, four, 4);
+        if (ways[i] == ON_CONFLICT_RENAME)
+            assert_each_once(tiny, renamed, 1);
+        assert_int_equal(tiny->clones, ways[i] == ON_CONFLICT_RENAME ? 5 : 4);
+    }
+}
+
 /* A run that was interrupted is settled by looking only, and lets go of what it did not make. */
 static void an_interrupted_run_is_looked_at(void **state)
 {
@@ -219,6 +246,7 @@ int main(void)
         test(a_younger_item_gets_a_name_that_came_free),
         test(a_name_stays_held_when_its_run_is_gone),
         test(a_held_name_stays_held_over_a_pause),
+        test(a_name_is_learned_from_a_run_that_goes),
         test(an_interrupted_run_is_looked_at),
         test(pages_are_read_side_by_side),
     };
