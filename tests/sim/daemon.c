@@ -149,9 +149,14 @@ static void on_run(const char *run_id, void *data)
 {
     struct world *world = data;
     struct run_status status = engine_run_status(world->engine, run_id);
+    struct sim_run *run = NULL;
     for (size_t i = 0; i < world->n_runs; i++)
-        if (strcmp(world->runs[i].id, run_id) == 0 && status.over && !status.ended)
-            world_at(world, world->now_ms + 1 + world_below(world, 3000), run_ends, &world->runs[i]);
+        if (strcmp(world->runs[i].id, run_id) == 0)
+            run = &world->runs[i];
+    if (run && status.over && !status.ended)
+        world_at(world, world->now_ms + 1 + world_below(world, 3000), run_ends, run);
+    else if (run && status.ended && world->forgets && !run->retries)
+        engine_remove_run(world->engine, run_id);
 }
 
 static void on_session(const char *server, const char *token, const char *session_id, void *data)

@@ -338,6 +338,7 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
     world->items_at_once = (unsigned)(seed % 4);
     world->json = json;
     world->verbose = verbose;
+    world->forgets = seed / 4 % 2;
     world_say(world, "seed %llu", (unsigned long long)seed);
     world->chaos_until_ms = between(world, 1, 90) * MINUTE;
     world->n_ems = between(world, 1, SIM_SERVERS_MAX);

@@ -214,6 +214,7 @@ struct world {
     unsigned crash_commit;   /* crashes at the commit of that number; 0: never */
     bool crash_late;         /* behind it, not before */
     unsigned tasks_kept;     /* engine_config's */
+    bool forgets;            /* the engine forgets runs that have ended, as under the service */
     unsigned keeps_permille; /* how often a session outlives the daemon */
     /* counters */
     unsigned forms, commands, crashes, lost_sessions, changed_sessions, doubts, requests, clones, sends;
