@@ -126,10 +126,12 @@ static int64_t hold_until(const struct run *run, int64_t finished_ms)
     return finished_ms ? finished_ms + (int64_t)run->server->settings->settle_ms : INT64_MAX;
 }
 
-/* The list is new enough to have it. */
+/* Was it over when the names began to be read, so that the list has what was made? */
 static bool hold_is_over(const struct run *run, int64_t until_ms)
 {
-    return run->engine->now.wall_ms >= until_ms;
+    struct instant now = run->engine->now;
+    uint64_t since = run->read_ms ? now.mono_ms - run->read_ms : 0;
+    return until_ms != INT64_MAX && now.wall_ms - (int64_t)since >= until_ms;
 }
 
 static struct kept *kept_new(struct run *run)

@@ -211,7 +211,7 @@ struct run {
     unsigned renames;  /* numbered names up to it are asked for; more when all of them have holders */
     uint32_t bound;    /* slots below it have been bound since then */
     unsigned bindings; /* as the server's, then */
-    uint64_t read_ms;  /* when the names began to be read */
+    uint64_t read_ms;  /* when the names began to be read; 0: they have not */
     struct listing job_list, repository_list;
     unsigned asking; /* requests under way */
     uint64_t ask_ms; /* not before: after a failure */

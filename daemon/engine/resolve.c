@@ -142,7 +142,7 @@ int resolve_begin(struct run *run)
     if (!run->near_jobs || !run->near_repositories)
         return -ENOMEM;
     run->phase = queued ? PHASE_JOBS : PHASE_CLONING;
-    run->read_ms = now;
+    run->read_ms = 0;
     listing_done(&run->job_list);
     listing_done(&run->repository_list);
     if (queued)
@@ -445,6 +445,8 @@ static bool resolve_ask_page(struct run *run, struct listing *list, unsigned pag
     /* A run that was begun before may meet its own marks, any other those of clones that were given up: then
      * descriptions are needed. */
     bool jobs = list == &run->job_list;
+    if (jobs && !run->read_ms)
+        run->read_ms = run->engine->now.mono_ms;
     if (page == 1)
         list->marks = jobs && (run->resumed || hold_wants_marks(run));
     e->run = run;

@@ -157,6 +157,27 @@ static void a_name_stays_held_when_its_run_is_gone(void **state)
     assert_each_once(tiny, one, 1);
 }
 
+/* What was made less than `settle` before the names were read need not be in the list, however long that
+ * takes. */
+static void a_held_name_is_held_while_names_are_read(void **state)
+{
+    static const char *const other[] = {"Other"};
+    struct tiny *tiny = *state;
+    add(tiny, A, other, 1, ON_CONFLICT_FAIL);
+    assert_true(tiny_until_over(tiny, A)); /* there is a session */
+    const int64_t made = tiny_now(tiny).wall_ms - (int64_t)tiny->settings.settle_ms + 5000;
+    const struct engine_held held[] = {{TINY_SERVER_ID, "One", "urn:veeam:Job:other", false, made, NULL, 0}};
+    tiny->deaf = true;
+    tiny_add_run(tiny, B, tiny_plan(four, 4, ON_CONFLICT_FAIL),
+                 (struct engine_run_options){.held = held, .n_held = 1});
+    tiny_turn(tiny, 10);
+    tiny_turn(tiny, 6000);
+    tiny->deaf = false;
+    assert_true(tiny_until_over(tiny, B));
+    assert_int_equal(tiny_item(tiny, B, 0)->error, ITEM_E_NAME_CONFLICT);
+    assert_int_equal(tiny->clones, 4);
+}
+
 /* What was made while a run was paused, by one that is gone when it goes on, is not in the list yet. */
 static void a_name_is_learned_from_a_run_that_goes(void **state)
 {
@@ -246,6 +267,7 @@ int main(void)
         test(a_younger_item_gets_a_name_that_came_free),
         test(a_name_stays_held_when_its_run_is_gone),
         test(a_held_name_stays_held_over_a_pause),
+        test(a_held_name_is_held_while_names_are_read),
         test(a_name_is_learned_from_a_run_that_goes),
         test(an_interrupted_run_is_looked_at),
         test(pages_are_read_side_by_side),
