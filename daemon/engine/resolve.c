@@ -370,6 +370,14 @@ static void resolve_source(struct run *run, const struct exchange *e, bool refus
     buf_done(&text);
 }
 
+/* A server that does not heed the number, or a cache, shows one page again and again. */
+static bool page_is_other(const struct exchange *e)
+{
+    const struct api_paging *paging = &e->doc.paging;
+    return e->kind == EXCHANGE_NAMES && exchange_fault(e) == FAULT_NONE && paging->page &&
+           paging->page != e->number;
+}
+
 /* The server answers, but this with nothing that can be used, for as long as it might be unreachable: it will
  * not change by asking. */
 static bool resolve_hopeless(struct run *run, enum fault fault)
@@ -389,7 +397,8 @@ static bool resolve_hopeless(struct run *run, enum fault fault)
 static void resolve_failed(struct run *run, const struct exchange *e)
 {
     struct buf why = BUF_INIT(4096);
-    if (!resolve_hopeless(run, exchange_fault(e))) {
+    bool other = page_is_other(e);
+    if (!resolve_hopeless(run, other ? FAULT_GARBLED : exchange_fault(e))) {
         uint64_t wait = 500u << (run->ask_failures < 6 ? run->ask_failures : 6);
         run->ask_failures++;
         run->ask_ms = run->engine->now.mono_ms + wait;
@@ -398,7 +407,7 @@ static void resolve_failed(struct run *run, const struct exchange *e)
     } else {
         buf_printf(&why, "for %llu s no answer could be used: %s",
                    (unsigned long long)run->server->settings->unreachable_ms / 1000,
-                   exchange_text(e, e->arena));
+                   other ? "it shows another page than is asked for" : exchange_text(e, e->arena));
         resolve_refused(run, e, buf_str(&why));
     }
     buf_done(&why);
@@ -423,7 +432,7 @@ void resolve_reply(struct run *run, struct exchange *e)
         return; /* asked again in the new session */
     if (decision->item == FAULT_ITEM_FAIL && e->kind == EXCHANGE_NAMES) {
         resolve_refused(run, e, exchange_text(e, e->arena));
-    } else if (decision->item != FAULT_ITEM_NONE) {
+    } else if (decision->item != FAULT_ITEM_NONE && !page_is_other(e)) {
         run->ask_failures = 0;
         run->useless_ms = 0;
         if (e->kind == EXCHANGE_SOURCE)

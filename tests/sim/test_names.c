@@ -103,6 +103,31 @@ static void test_all_beside_the_pages(void **state)
     scene_free(world);
 }
 
+/* A server that shows one page, whichever is asked for, has told nothing of the others: the run ends with
+ * that, as with a list that cannot be read, and clones nothing. */
+static void test_one_page_again_and_again(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        struct world *world = with_holder();
+        world->ems[0].first_page_only = true;
+        scene_begin(world);
+        if (again) { /* it comes to itself in time */
+            scene_until(world, 4 * MINUTE);
+            world->ems[0].first_page_only = false;
+            ends_as_taken(world);
+        } else {
+            assert_true(scene_run(world));
+            assert_int_equal(world->runs[0].rows[0].error, ITEM_E_LOOKUP);
+            assert_non_null(strstr(world->runs[0].rows[0].message, "another page than is asked for"));
+            assert_in_range(world->now_ms, 5 * MINUTE, 7 * MINUTE); /* timeouts.unreachable */
+            assert_in_range(world->asked[REQUEST_NAMES], 8, 30);
+            assert_int_equal(world->sends, 0);
+        }
+        scene_free(world);
+    }
+}
+
 /* ---- a clone that came after its task had been given up (task_timeout) ---- */
 
 #define GIVEN_UP_MS (10 * MINUTE)
@@ -221,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_page_lost_while_they_shift),
         cmocka_unit_test(test_slow_list),
         cmocka_unit_test(test_all_beside_the_pages),
+        cmocka_unit_test(test_one_page_again_and_again),
         cmocka_unit_test(test_late_clone_is_there),
         cmocka_unit_test(test_late_clone_conflicts),
         cmocka_unit_test(test_late_clone_leaves_other_names),
