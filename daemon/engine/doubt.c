@@ -12,7 +12,6 @@
 
 #define COLLECT_GAP_MS 30000
 #define COLLECT_REFUSALS_MAX 3
-#define LIST_FAILURES_MIN 3
 #define VERIFY_MIN 1000
 #define SHARE 32 /* this part of the requests in flight is for a sweep while clones wait for a place */
 

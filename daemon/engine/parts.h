@@ -29,6 +29,7 @@
 #define READERS_KEPT 8
 #define PAGES_MAX 20000 /* of one list; 2 million jobs where the server gives 100 a page */
 #define PAGE_SIZE 500
+#define LIST_FAILURES_MIN 3 /* in a row, of a list that is not answered, before it is given up */
 #define COLLECTIONS_KEPT 40 /* as many as half of `settle` may see, see COLLECT_GAP_MS */
 
 struct server;
@@ -216,7 +217,9 @@ struct run {
     unsigned asking; /* requests under way */
     uint64_t ask_ms; /* not before: after a failure */
     unsigned ask_failures;
-    uint64_t useless_ms; /* since when they are answered with nothing but what cannot be used; 0: not so */
+    uint64_t useless_ms; /* since when nothing that can be used is answered, or nothing at all; 0: not so */
+    uint64_t failed_ms;  /* when that was seen last */
+    unsigned useless;    /* and how often since then */
     /* closing */
     unsigned closing_sweeps;
     uint64_t closing_ms; /* no sweep before */

@@ -378,19 +378,27 @@ static bool page_is_other(const struct exchange *e)
            paging->page != e->number;
 }
 
-/* The server answers, but this with nothing that can be used, for as long as it might be unreachable: it will
- * not change by asking. */
-static bool resolve_hopeless(struct run *run, enum fault fault)
+/* The server answers, but this with nothing that can be used, or it answers others, but not this (each
+ * failure is followed by a sign of life), for as long as it might be unreachable: it will not change by
+ * asking. */
+static bool resolve_hopeless(struct run *run, const struct exchange *e, enum fault fault)
 {
     const struct server *server = run->server;
     uint64_t now = run->engine->now.mono_ms;
-    if (fault != FAULT_GARBLED && fault != FAULT_SERVER) {
+    bool answered = fault == FAULT_GARBLED || fault == FAULT_SERVER;
+    if (!answered && fault != FAULT_LOST && fault != FAULT_OVERLOAD) {
         run->useless_ms = 0;
         return false;
     }
-    if (!run->useless_ms || run->useless_ms < server->back_ms)
+    if (!run->useless_ms || run->useless_ms < server->back_ms) {
         run->useless_ms = now;
-    return now - run->useless_ms >= server->settings->unreachable_ms;
+        run->useless = 0;
+    }
+    if (!run->useless || e->started_ms >= run->failed_ms) /* others that were under way tell the same */
+        run->useless++;
+    run->failed_ms = now;
+    return now - run->useless_ms >= server->settings->unreachable_ms &&
+           (answered || run->useless >= LIST_FAILURES_MIN);
 }
 
 /* No answer to go by: asked again after a growing wait, or given up. */
@@ -398,7 +406,7 @@ static void resolve_failed(struct run *run, const struct exchange *e)
 {
     struct buf why = BUF_INIT(4096);
     bool other = page_is_other(e);
-    if (!resolve_hopeless(run, other ? FAULT_GARBLED : exchange_fault(e))) {
+    if (!resolve_hopeless(run, e, other ? FAULT_GARBLED : exchange_fault(e))) {
         uint64_t wait = 500u << (run->ask_failures < 6 ? run->ask_failures : 6);
         run->ask_failures++;
         run->ask_ms = run->engine->now.mono_ms + wait;

@@ -181,7 +181,7 @@ static void fails_for_want_of(enum sim_request kind, const char *spoil)
     scene_begin(world);
     assert_true(scene_run(world));
     assert_string_equal(world->failure, "");
-    assert_in_range(world->now_ms, 5 * MINUTE, 7 * MINUTE); /* timeouts.unreachable and a bit */
+    assert_in_range(world->now_ms, 5 * MINUTE, 9 * MINUTE); /* timeouts.unreachable and a bit */
     for (uint32_t i = 0; i < 3; i++) {
         const struct item *item = &world->runs[0].rows[i];
         assert_int_equal(item->state, ITEM_FAILED);
@@ -199,6 +199,41 @@ static void test_names_that_cannot_be_read(void **state)
     fails_for_want_of(REQUEST_NAMES, "html");
     fails_for_want_of(REQUEST_NAMES, "500-after");
     fails_for_want_of(REQUEST_JOB, "garbled");
+}
+
+/* A list that takes longer than `timeouts.request`, or that a proxy cuts off or answers with 503, as nothing
+ * else is. */
+static void test_names_that_are_not_answered(void **state)
+{
+    static const char *const spoils[] = {"reply-timed-out", "request-lost", "reply-lost", "503-before"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(spoils) / sizeof(*spoils); i++) {
+        fails_for_want_of(REQUEST_NAMES, spoils[i]);
+        fails_for_want_of(REQUEST_JOB, spoils[i]);
+    }
+}
+
+/* What asks to be left alone (429) is; and an outage uses up nothing, though it began with names, and others
+ * of them were lost before. */
+static void test_names_that_come_later(void **state)
+{
+    (void)state;
+    for (int outage = 0; outage < 2; outage++) {
+        struct world *world = scene_quiet(3);
+        world->scripts[0] = (struct sim_script){.kind = REQUEST_NAMES,
+                                                .spoil = spoil_by_name(outage ? "reply-timed-out" : "429"),
+                                                .count = UINT32_MAX};
+        scene_begin(world);
+        scene_until(world, 4 * MINUTE);
+        if (outage)
+            world->ems[0].down_until_ms = 40 * MINUTE;
+        scene_until(world, outage ? 43 * MINUTE : 60 * MINUTE);
+        world->scripts[0].count = 0;
+        assert_true(scene_run(world));
+        for (uint32_t i = 0; i < 3; i++)
+            assert_int_equal(world->runs[0].rows[i].state, ITEM_SUCCEEDED);
+        scene_free(world);
+    }
 }
 
 /* Garbage for four minutes, and after a good answer for four minutes again: nothing is given up. */
@@ -235,6 +270,8 @@ int main(void)
         cmocka_unit_test(test_while_tasks_run),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_names_that_cannot_be_read),
+        cmocka_unit_test(test_names_that_are_not_answered),
+        cmocka_unit_test(test_names_that_come_later),
         cmocka_unit_test(test_garbage_that_passes),
     };
     log_set_sink(drop, NULL);
