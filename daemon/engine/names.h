@@ -14,6 +14,7 @@ struct listing {
     bool read;           /* all of it */
     bool first_asked;    /* for its first page, which tells how many there are */
     bool twice;          /* this is its second reading */
+    bool first_again;    /* whose first page is read once more, as its last */
     bool marks;          /* jobs are read whole: their marks tell something */
     unsigned reading;    /* counts the readings, each from the first page */
     unsigned restarts;   /* of them, those because the list changed meanwhile */

@@ -112,7 +112,7 @@ static void listing_read(struct listing *list, uint64_t now_ms)
     list->page_state = NULL;
     list->pages = 0;
     list->wanted = true;
-    list->read = list->first_asked = false;
+    list->read = list->first_asked = list->first_again = false;
     list->began_ms = now_ms;
     list->reading++;
 }
@@ -333,6 +333,11 @@ static void resolve_page(struct run *run, const struct exchange *e)
     list->page_state[page - 1] = PAGE_READ;
     if (!listing_complete(list))
         return;
+    if (list->twice && list->pages > 1 && !list->first_again) { /* what has moved there since it was read */
+        list->first_again = true;
+        list->page_state[0] = PAGE_UNASKED;
+        return;
+    }
     list->twice = listing_may_have_shifted(list, now);
     list->read = !list->twice;
     if (list->twice)
@@ -464,7 +469,7 @@ static bool resolve_ask_page(struct run *run, struct listing *list, unsigned pag
     bool jobs = list == &run->job_list;
     if (jobs && !run->read_ms)
         run->read_ms = run->engine->now.mono_ms;
-    if (page == 1)
+    if (!list->page_state)
         list->marks = jobs && (run->resumed || hold_wants_marks(run));
     e->run = run;
     e->number = page;
@@ -478,6 +483,18 @@ static bool resolve_ask_page(struct run *run, struct listing *list, unsigned pag
     return true;
 }
 
+/* The next one of those that are known of; 0: none. The second reading goes downwards: what is deleted
+ * meanwhile moves others towards the first page. */
+static unsigned listing_unasked(const struct listing *list)
+{
+    for (unsigned i = 0; i < list->pages; i++) {
+        unsigned page = list->twice ? list->pages - i : i + 1;
+        if (list->page_state[page - 1] == PAGE_UNASKED)
+            return page;
+    }
+    return 0;
+}
+
 /* The first page tells how many there are; the others are asked for side by side. */
 static void resolve_ask_pages(struct run *run, struct listing *list)
 {
@@ -485,13 +502,11 @@ static void resolve_ask_pages(struct run *run, struct listing *list)
         return;
     if (!list->page_state && !list->first_asked)
         list->first_asked = resolve_ask_page(run, list, 1);
-    for (unsigned i = 0;
-         i < list->pages && run->asking < server_pages(run->server) && server_room(run->server); i++) {
-        if (list->page_state[i] != PAGE_UNASKED)
-            continue;
-        if (!resolve_ask_page(run, list, i + 1))
+    while (run->asking < server_pages(run->server) && server_room(run->server)) {
+        unsigned page = listing_unasked(list);
+        if (!page || !resolve_ask_page(run, list, page))
             return;
-        list->page_state[i] = PAGE_ASKED;
+        list->page_state[page - 1] = PAGE_ASKED;
     }
 }
 
@@ -501,10 +516,7 @@ static bool resolve_unasked(const struct run *run, const struct listing *list)
         return false;
     if (!list->page_state)
         return !list->first_asked;
-    for (unsigned i = 0; i < list->pages && run->asking < server_pages(run->server); i++)
-        if (list->page_state[i] == PAGE_UNASKED)
-            return true;
-    return false;
+    return run->asking < server_pages(run->server) && listing_unasked(list);
 }
 
 static bool resolve_unread(const struct run *run)
