@@ -1,5 +1,6 @@
 /* Plans over the control socket: submitted, or shown what would become of them.
- * They are decoded in another thread with the settings of that moment. */
+ * They are decoded in another thread with the settings of that moment; for a preview
+ * the store then tells what names runs hold that are not in the engine. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,10 @@
 #include "io/control.h"
 #include "io/loop.h"
 #include "io/plan_files.h"
+#include "io/store_async.h"
 #include "model/plan.h"
+#include "model/settings.h"
+#include "run_load.h"
 #include "service_control_parts.h"
 
 struct submit_job {
@@ -22,6 +26,8 @@ struct submit_job {
     bool preview;
     int64_t accepted_ms;
     struct plan *plan;
+    struct run_load load; /* of a preview: its id, its server, held names */
+    int64_t since_ms;     /* which are older no more */
     struct diag diag;
     int error;
 };
@@ -39,6 +45,7 @@ static void submit_free(struct submit_job *job)
     plan_files_done(job->files);
     free(job->files);
     plan_free(job->plan);
+    run_load_done(&job->load);
     diag_done(&job->diag);
     free(job);
 }
@@ -79,7 +86,7 @@ static void preview_free(struct preview *preview)
 static int preview_begin(struct submit_job *job)
 {
     struct service *service = job->service;
-    if (!host_find_server(&service->host, job->plan->server))
+    if (!host_find_server(&service->host, job->load.run.server))
         return -EBUSY; /* what there is of that name is the server as it was */
     struct preview *preview = calloc(1, sizeof(*preview));
     if (!preview)
@@ -89,10 +96,9 @@ static int preview_begin(struct submit_job *job)
                                 .plan = strdup(job->plan->name),
                                 .file = strdup(job->files->path),
                                 .server = strdup(job->plan->server)};
-    ulid_make(preview->id, job->accepted_ms, &service->host.rng);
-    struct engine_run_options options = {
-        .id = preview->id, .plan = TAKE_PTR(job->plan), .mode = ENGINE_PREVIEW};
-    int r = engine_add_run(service->host.engine, &options, loop_now());
+    memcpy(preview->id, job->load.run.id, sizeof(preview->id));
+    job->load.plan = TAKE_PTR(job->plan);
+    int r = run_load_add(&job->load, service->host.engine, ENGINE_PREVIEW, false, loop_now());
     if (r == 0 && (!preview->plan || !preview->file || !preview->server))
         r = engine_remove_run(service->host.engine, preview->id), r = -ENOMEM;
     if (r < 0) {
@@ -205,23 +211,68 @@ static void preview_or_say(struct submit_job *job)
         control_reply_error(job->request, CONTROL_E_STATE,
                             "server %s has changed, and runs are under way on it as it was; try again when "
                             "they have ended",
-                            job->plan->server);
+                            job->load.run.server);
     else if (r < 0)
         control_reply_error(job->request, CONTROL_E_INTERNAL, "the preview cannot begin; try again");
+}
+
+static int read_held(struct store_sqlite *store, void *data)
+{
+    struct submit_job *job = data;
+    return run_load_held(&job->load, store, job->since_ms);
+}
+
+static void say_stopping(const struct submit_job *job)
+{
+    control_reply_error(job->request, CONTROL_E_STOPPING,
+                        "the daemon is about to end; try again when it is back");
+}
+
+static void on_held(int error, void *data)
+{
+    struct submit_job *job = data;
+    job->service->jobs--;
+    if (job->service->stopping)
+        say_stopping(job);
+    else if (error < 0)
+        control_reply_error(job->request, CONTROL_E_INTERNAL, "the state cannot be read: %s; try again",
+                            strerror(-error));
+    else
+        preview_or_say(job);
+    submit_free(job);
+}
+
+/* Takes the job over; negative when it cannot. */
+static int preview_read(struct submit_job *job)
+{
+    struct service *service = job->service;
+    const struct server_settings *server = settings_server(job->settings, job->plan->server);
+    int r = run_load_init(&job->load);
+    job->load.run.id = malloc(ULID_LEN + 1);
+    job->load.run.server = strdup(job->plan->server);
+    if (r < 0 || !job->load.run.id || !job->load.run.server)
+        return -ENOMEM;
+    ulid_make(job->load.run.id, job->accepted_ms, &service->host.rng);
+    job->since_ms = job->accepted_ms - (server ? (int64_t)server->settle_ms : 0);
+    r = store_async_read(service->host.store, read_held, on_held, job);
+    service->jobs += r == 0;
+    return r;
 }
 
 static void on_worked(void *data)
 {
     struct submit_job *job = data;
+    bool well = job->error == 0 && !job->service->stopping;
+    if (well && job->preview && preview_read(job) == 0)
+        return;
     if (job->error == -EINVAL)
         control_reply_error(job->request, CONTROL_E_INVALID_PLAN, "%s", buf_str(&job->diag.text));
     else if (job->error < 0)
         service_reply_accepted(job->request, job->error, NULL);
     else if (job->service->stopping)
-        control_reply_error(job->request, CONTROL_E_STOPPING,
-                            "the daemon is about to end; try again when it is back");
+        say_stopping(job);
     else if (job->preview)
-        preview_or_say(job);
+        control_reply_error(job->request, CONTROL_E_INTERNAL, "out of memory; try again");
     else
         submit_accept(job);
     submit_free(job);

@@ -73,6 +73,20 @@ class Runs(ServiceCase):
         self.assertEqual(bench.clones(), {})
         self.assertEqual(daemon.good("GET", "/v1/runs")["runs"], [])
 
+    def test_preview_knows_what_may_have_been_made(self):
+        """The run that asked for it has ended, and the server does not show it yet."""
+        bench = self.service()
+        bench.sim.behave(task_ms=3600000)
+        daemon = bench.up()
+        clones, _ = backups(2)
+        ended = daemon.wait_ended(daemon.submit(clones, timeouts={"task": "1s"}))
+        self.assertEqual({item["error"]["code"] for item in ended["items"]}, {"task_timeout"})
+        bench.plan(backups(3)[0])
+        plan = {"file": "p.yaml", "plan": bench.plan_file.read_text(), "csv": []}
+        preview = daemon.good("POST", "/v1/preview", plan)
+        self.assertEqual([item["action"] for item in preview["items"]], ["conflict", "conflict", "create"])
+        self.assertEqual(preview["items"][0]["error"]["code"], "name_in_doubt")
+
     def test_result_of_a_run_that_has_not_ended(self):
         bench = self.service()
         bench.settings(tasks={"max": 2})
