@@ -10,6 +10,7 @@
 #include "engine/parts.h"
 
 #define NAME_UNITS_MAX 50
+#define CANDIDATES_SAID 16 /* in one message */
 #define RENAMES_MAX 100
 #define RENAMES_GROW 4
 #define WAITING_PER_MS 100 /* items that are looked at in a tenth of a millisecond */
@@ -30,9 +31,12 @@ static bool problem_is(struct problem *p, enum item_error error)
 
 static void say_candidates(struct problem *p, const struct want *want)
 {
-    for (size_t i = 0; i < want->n; i++)
+    size_t n = want->n < CANDIDATES_SAID ? want->n : CANDIDATES_SAID;
+    for (size_t i = 0; i < n; i++)
         buf_printf(&p->text, "%s'%s' (%s) on backup server '%s'", i ? ", " : ": ", want->candidates[i].name,
                    want->candidates[i].id, want->candidates[i].server_name);
+    if (want->n > n)
+        buf_printf(&p->text, " and %zu more", want->n - n);
 }
 
 static void say_near(struct problem *p, const char *word, const char *const *names, size_t n)

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "engine/parts.h"
 
-#define CANDIDATES_MAX 16
+#define CANDIDATES_MAX 1024 /* of one name: each backup server may have one */
 #define NEAR_MAX 200
 #define RESTARTS_MAX 5
 #define SHIFT_MS 10000   /* a list of several pages that took longer is read once more */

@@ -188,6 +188,37 @@ backup_servers:
 """
 
 
+class ManyBackupServers(BenchCase):
+    """Templates and repositories are called the same on each."""
+    def setUp(self):
+        super().setUp()
+        handle = tempfile.NamedTemporaryFile("w", suffix=".yaml")
+        self.addCleanup(handle.close)
+        handle.write("backup_servers:\n")
+        for number in range(1, 41):
+            handle.write(f"  - name: vbr{number:02}\n    repositories: [{{name: Repo A}}]\n"
+                         "    jobs: [{name: Template Backup, type: Backup}]\n")
+        handle.flush()
+        self.many = self.bench(inventory=handle.name)
+
+    def test_each_can_be_named(self):
+        clone = {"source": "Template Backup", "repository": "Repo A"}
+        servers = [f"vbr{number:02}" for number in range(1, 41)]
+        self.many.plan([{**clone, "name": f"Of {server}", "backup_server": server} for server in servers])
+        run = self.many.once()
+        self.assert_code(run, OK)
+        self.assertEqual([item["backup_server"] for item in run.result["items"]], servers)
+
+    def test_not_all_are_told(self):
+        self.many.plan([{"source": "Template Backup", "repository": "Repo A", "name": "Which"}])
+        run = self.many.once()
+        self.assert_code(run, FAILURES)
+        error = run.result["items"][0]["error"]
+        self.assertEqual(error["code"], "source_ambiguous")
+        self.assertIn("'vbr16' and 24 more", error["message"])
+        self.assertNotIn("vbr17", error["message"])
+
+
 class TwoBackupServers(BenchCase):
     def setUp(self):
         super().setUp()
