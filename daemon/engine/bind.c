@@ -468,15 +468,16 @@ static void bind_item(struct run *run, uint32_t slot)
     buf_done(&p.text);
 }
 
-/* Names and folders of items that have left already are not free, whether the job list shows them or not. */
+/* Names and folders of items that have left, or are back from doubt, are not free, whatever the list shows.
+ */
 static void bind_take_left(struct run *run)
 {
     for (uint32_t i = 0; i < run->n; i++) {
         const struct item *item = &run->slots[i].item;
-        bool left = item->state == ITEM_SUBMITTING || item->state == ITEM_RUNNING ||
-                    item->state == ITEM_IN_DOUBT || item->state == ITEM_SUCCEEDED ||
-                    item->state == ITEM_UNKNOWN || item->error == ITEM_E_TASK_TIMEOUT;
-        if (left && item->server_id && item->name)
+        bool free = item->state == ITEM_SKIPPED || item->state == ITEM_CANCELLED ||
+                    (item->state == ITEM_FAILED && item->error != ITEM_E_TASK_TIMEOUT) ||
+                    (item->state == ITEM_QUEUED && run->slots[i].source == NO_SLOT);
+        if (!free && item->server_id && item->name)
             bind_take(run, i);
     }
 }

@@ -30,6 +30,8 @@ static struct plan_clone make_clone(const struct sim_run *run, size_t index, str
     snprintf(text, sizeof(text), "T%zu", index % SIM_TEMPLATES);
     clone.source = (struct plan_ref){PLAN_REF_NAME, arena_intern(arena, text)};
     snprintf(text, sizeof(text), index % 8 == 7 ? "Clone \"%c\" & %zu" : "Clone %c %zu", run->names, index);
+    if (run->stem)
+        snprintf(text, sizeof(text), "%s%zu", run->stem, index);
     clone.name = arena_intern(arena, text);
     clone.on_conflict = run->on_conflict;
     if (index % 3 == 0)

@@ -158,6 +158,40 @@ static void test_one_page_again_and_again(void **state)
     }
 }
 
+/* Two names of the same stem, once it is trimmed. The first item has got its new name and is in doubt when
+ * names are read again, and proven absent while they are: what it has got is not free. */
+static void test_new_name_of_an_item_proven_absent(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(3); /* the first and the last are of one backup server */
+    struct em *em = &world->ems[0];
+    struct sim_run *run = &world->runs[0];
+    run->stem = "A name as long as there may be, but for a digit: ";
+    run->on_conflict = ON_CONFLICT_RENAME;
+    em->settings.in_flight_initial = em->settings.in_flight_max = 1;
+    em_add_job(em, "A name as long as there may be, but for a digit: 0", "Backup", 0);
+    em_add_job(em, "A name as long as there may be, but for a digit: 2", "Backup", 0);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .count = 1};
+    scene_begin(world);
+    while (!world->asked[REQUEST_CLONE])
+        scene_step(world);
+    assert_int_equal(engine_pause_run(world->engine, run->id), 0);
+    scene_until(world, world->now_ms + 2 * MINUTE);
+    assert_int_equal(run->rows[0].state, ITEM_IN_DOUBT);
+    world->scripts[1] =
+        (struct sim_script){.kind = REQUEST_NAMES, .spoil = spoil_by_name("429"), .count = UINT32_MAX};
+    assert_int_equal(engine_resume_run(world->engine, run->id), 0);
+    scene_until(world, 30 * MINUTE);
+    assert_int_equal(run->rows[0].state, ITEM_QUEUED);
+    world->scripts[1].count = 0;
+    assert_true(scene_run(world));
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 3);
+    assert_string_equal(run->rows[0].name, "A name as long as there may be, but for a digi (2)");
+    assert_string_equal(run->rows[2].name, "A name as long as there may be, but for a digi (3)");
+    scene_free(world);
+}
+
 /* ---- a clone that came after its task had been given up (task_timeout) ---- */
 
 #define GIVEN_UP_MS (10 * MINUTE)
@@ -278,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_slow_list),
         cmocka_unit_test(test_all_beside_the_pages),
         cmocka_unit_test(test_one_page_again_and_again),
+        cmocka_unit_test(test_new_name_of_an_item_proven_absent),
         cmocka_unit_test(test_late_clone_is_there),
         cmocka_unit_test(test_late_clone_conflicts),
         cmocka_unit_test(test_late_clone_leaves_other_names),

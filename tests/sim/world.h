@@ -132,6 +132,7 @@ struct sim_run {
     struct em *em;
     size_t n_items;
     char names;                   /* the letter in its clones' names: another run may want the same ones */
+    const char *stem;             /* what its clones' names begin with, instead */
     enum on_conflict on_conflict; /* of them */
     unsigned attempts, in_flight;
     uint64_t task_timeout_ms, run_timeout_ms;
