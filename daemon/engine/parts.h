@@ -330,9 +330,10 @@ struct server {
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
     /* trouble */
     uint64_t unreachable_ms, probe_ms;
-    uint64_t failed_ms; /* the last failure that counted */
-    bool probing;       /* a sign of life is awaited */
-    uint64_t back_ms;   /* end of the last outage that was worth the name */
+    uint64_t failed_ms;  /* the last failure that counted */
+    bool probing;        /* a sign of life is awaited */
+    uint64_t back_ms;    /* end of the last outage, or rest, that was worth the name; may be to come */
+    unsigned long_rests; /* such ones, since doubt arose or the list of jobs was not answered */
     unsigned probes;
     enum server_trouble trouble;
     char *message;

@@ -11,7 +11,8 @@
 #define PROBE_MAX_MS 30000
 #define BUSY_MS 1000
 #define PAGES_AT_ONCE 8             /* or half of what the server bears, if that is more */
-#define OUTAGE_MS 60000             /* shorter ones move no deadline */
+#define OUTAGE_MS 60000             /* shorter ones, and shorter rests, move no deadline */
+#define LONG_RESTS_MAX 10           /* after so many in one doubt no more */
 #define IDLE_MAX_MS (9 * 60 * 1000) /* well below the 15 idle minutes of wire reference 2.4 */
 #define LOGOFF_MS (60 * 1000)       /* without work a session is given back */
 
@@ -84,11 +85,30 @@ static void server_back(struct server *server)
         log_event(LOG_LEVEL_INFO,
                   &(struct log_fields){.kind = LOG_KIND_SERVER_FINE, .server = server->settings->name},
                   "server %s answers again", server->settings->name);
-    if (server->unreachable_ms && now - server->unreachable_ms >= OUTAGE_MS)
-        server->back_ms = now;
+    if (server->unreachable_ms && now - server->unreachable_ms >= OUTAGE_MS &&
+        server->long_rests <= LONG_RESTS_MAX)
+        server->back_ms = max_u64(server->back_ms, now);
     server->unreachable_ms = server->probe_ms = 0;
     if (server->trouble == SERVER_UNREACHABLE || server->trouble == SERVER_TLS)
         server->trouble = SERVER_FINE;
+}
+
+/* It wants to be left alone; the longest such wish holds. A long one is time in which it could not be asked,
+ * like an outage; but where one thing is asked for and never answered with more than that, again and again,
+ * nothing waits for it without end. */
+static void server_busy(struct server *server, const struct exchange *e)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
+    bool another = now >= server->busy_until_ms;
+    server->busy_until_ms = max_u64(server->busy_until_ms, now + wait);
+    if (wait < OUTAGE_MS)
+        return;
+    if (!server->in_doubt && !server->sweep.failures)
+        server->long_rests = 0;
+    server->long_rests += another;
+    if (server->long_rests <= LONG_RESTS_MAX)
+        server->back_ms = max_u64(server->back_ms, server->busy_until_ms);
 }
 
 /* What the answer says about the server itself (fault.h). */
@@ -96,10 +116,8 @@ static void server_note(struct server *server, const struct exchange *e,
                         const struct fault_decision *decision)
 {
     uint64_t now = server->engine->now.mono_ms;
-    if (decision->rest) {
-        uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
-        server->busy_until_ms = max_u64(server->busy_until_ms, now + wait); /* the longest one holds */
-    }
+    if (decision->rest)
+        server_busy(server, e);
     switch (decision->server) {
     case FAULT_SERVER_NONE:
         break;

@@ -8,8 +8,10 @@
 /* Permanent refusals are rarer than the rest, or little would be left to try. */
 static const struct spoil spoils[] = {
     {.name = "none"},
-    {.name = "slow-answer", .slow = true}, /* drawn by scripts alone, like the next one */
+    {.name = "slow-answer", .slow = true}, /* drawn by scripts alone, like the next ones */
     {.name = "slow-500", .status = 500, .slow = true},
+    {.name = "429-hour", .status = 429, .retry_after_ms = 3600000},
+    {.name = "503-minutes", .status = 503, .retry_after_ms = 120000},
     {.name = "unsent", .outcome = HTTP_UNSENT, .weight = 4},
     {.name = "tls", .outcome = HTTP_TLS_REFUSED, .weight = 1},
     {.name = "request-lost", .outcome = HTTP_LOST, .weight = 8, .slow = true},

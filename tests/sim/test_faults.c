@@ -223,6 +223,24 @@ static void test_the_longest_rest_holds(void **state)
     }
 }
 
+/* A rest that is longer than doubt may last is no part of that time. */
+static void test_absent_after_a_rest(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(1);
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_CLONE, .spoil = spoil_by_name("request-lost"), .count = 1};
+    world->scripts[1] =
+        (struct sim_script){.kind = REQUEST_COLLECT, .spoil = spoil_by_name("429-hour"), .count = 1};
+    scene_begin(world);
+    assert_true(scene_run(world)); /* the world fails where it ends as unknown without a reason */
+    assert_string_equal(world->failure, "");
+    assert_int_equal(world->runs[0].rows[0].state, ITEM_SUCCEEDED);
+    assert_int_equal(world->runs[0].rows[0].attempts, 2);
+    assert_in_range(world->now_ms, 60 * MINUTE, 80 * MINUTE);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -231,7 +249,8 @@ static void drop(enum log_level level, const char *line, const struct log_fields
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_walk), cmocka_unit_test(test_twice),
-                                       cmocka_unit_test(test_the_longest_rest_holds)};
+                                       cmocka_unit_test(test_the_longest_rest_holds),
+                                       cmocka_unit_test(test_absent_after_a_rest)};
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
