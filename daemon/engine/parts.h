@@ -328,6 +328,7 @@ struct server {
     struct limit limit;
     uint64_t last_sent_ms;
     uint64_t busy_until_ms; /* Retry-After of 429 or 503 */
+    uint64_t rest_told_ms;  /* the log has told of it: not again before */
     /* trouble */
     uint64_t unreachable_ms, probe_ms;
     uint64_t failed_ms;  /* the last failure that counted */

@@ -12,6 +12,8 @@
 #define BUSY_MS 1000
 #define PAGES_AT_ONCE 8             /* or half of what the server bears, if that is more */
 #define OUTAGE_MS 60000             /* shorter ones, and shorter rests, move no deadline */
+#define TOLD_REST_MS 5000           /* shorter rests are no news, */
+#define TOLD_AGAIN_MS 60000         /* nor are those that follow so soon */
 #define LONG_RESTS_MAX 10           /* after so many in one doubt no more */
 #define IDLE_MAX_MS (9 * 60 * 1000) /* well below the 15 idle minutes of wire reference 2.4 */
 #define LOGOFF_MS (60 * 1000)       /* without work a session is given back */
@@ -93,6 +95,17 @@ static void server_back(struct server *server)
         server->trouble = SERVER_FINE;
 }
 
+/* Nothing moves meanwhile: people should know why. */
+static void server_tell_rest(struct server *server, const struct exchange *e, uint64_t wait)
+{
+    uint64_t now = server->engine->now.mono_ms;
+    if (wait < TOLD_REST_MS || now < server->rest_told_ms)
+        return;
+    server->rest_told_ms = now + max_u64(wait, TOLD_AGAIN_MS);
+    log_warning("server %s is busy (HTTP %d): nothing is sent for %llu s, as it asked",
+                server->settings->name, e->status, (unsigned long long)(wait + 999) / 1000);
+}
+
 /* It wants to be left alone; the longest such wish holds. A long one is time in which it could not be asked,
  * like an outage; but where one thing is asked for and never answered with more than that, again and again,
  * nothing waits for it without end. */
@@ -102,6 +115,7 @@ static void server_busy(struct server *server, const struct exchange *e)
     uint64_t wait = e->retry_after_ms > 0 ? (uint64_t)e->retry_after_ms : BUSY_MS;
     bool another = now >= server->busy_until_ms;
     server->busy_until_ms = max_u64(server->busy_until_ms, now + wait);
+    server_tell_rest(server, e, wait);
     if (wait < OUTAGE_MS)
         return;
     if (!server->in_doubt && !server->sweep.failures)

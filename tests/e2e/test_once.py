@@ -253,6 +253,17 @@ class TwoBackupServers(BenchCase):
         self.assertEqual([item["backup_server"] for item in run.result["items"]], ["vbr01", "vbr02"])
 
 
+class Rest(BenchCase):
+    def test_it_is_told(self):
+        """A server that wants to be left alone: who waits before the terminal sees why."""
+        bench = self.bench()
+        bench.sim.behave(task_ms=100, error429_percent=100, retry_after_s=5, faults_max=1)
+        bench.plan(backups(3)[0])
+        run = bench.once()
+        self.assert_code(run, OK)
+        self.assertEqual(run.err.count("server prod is busy (HTTP 429): nothing is sent for 5 s, as it asked"), 1)
+
+
 class CommandLine(BenchCase):
     def test_what_is_not_understood_is_named(self):
         bench = self.bench(sim=False)
