@@ -215,7 +215,8 @@ void doubt_unread(struct server *server, uint64_t at, bool answered)
         uint32_t slot = run->in_state[ITEM_IN_DOUBT].first;
         for (size_t n = run->in_state[ITEM_IN_DOUBT].n; n > 0; n--, slot = run->slots[slot].next)
             doubt_give_up(run, slot, at, answered ? 0 : server->sweep.useless_ms);
-        uint64_t since_ms = max_u64(server->sweep.useless_ms, run->closing_ms); /* not before it was over */
+        uint64_t since_ms = max_u64(max_u64(server->sweep.useless_ms, server->back_ms),
+                                    run->closing_ms); /* not before it was over */
         if (run->phase == PHASE_CLOSING && at >= since_ms + server->settings->unreachable_ms)
             run->closing_sweeps = CLOSING_SWEEPS_MAX;
     }

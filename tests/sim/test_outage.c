@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "engine/parts.h"
 #include "world.h"
 
 #define ITEMS 200
@@ -256,6 +257,30 @@ static void test_garbage_that_passes(void **state)
     scene_free(world);
 }
 
+/* The list of jobs cannot be read just before and just after an outage: what lies between is no part of the
+ * time for which a run that is over waits for it. */
+static void test_while_closing(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(3);
+    struct em *em = &world->ems[0];
+    struct sim_script *script = &world->scripts[0];
+    *script = (struct sim_script){.kind = REQUEST_SWEEP, .spoil = spoil_by_name("500-before"), .count = 1000};
+    scene_begin(world);
+    while (world->engine->runs->phase != PHASE_CLOSING)
+        scene_step(world);
+    unsigned before = script->answered;
+    while (script->answered == before)
+        scene_step(world);
+    em->down_until_ms = world->now_ms + 10 * MINUTE;
+    script->count = 1;
+    assert_true(scene_run(world)); /* the world fails where a clone was never seen in the list */
+    assert_string_equal(world->failure, "");
+    assert_int_equal(script->count, 0);
+    assert_true(world->now_ms < em->down_until_ms + MINUTE);
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -268,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_while_reading_names),
         cmocka_unit_test(test_while_one_hangs),
         cmocka_unit_test(test_while_tasks_run),
+        cmocka_unit_test(test_while_closing),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_names_that_cannot_be_read),
         cmocka_unit_test(test_names_that_are_not_answered),
