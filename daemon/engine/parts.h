@@ -264,6 +264,7 @@ struct sweep {
     unsigned pages;     /* of this pass, as far as is known; 0: not even the first is read */
     unsigned known;     /* as many there were when the list was read last; 0: not known */
     bool several;       /* more than one has been told of, at any time */
+    bool linked;        /* how many there are has been learned by following them upwards */
     unsigned fresh;     /* of them, the first one that was not read, or not full: new jobs are there */
     unsigned page_size; /* jobs on each but the last; 0: not known */
     bool counted;       /* the last page has told how many there are */

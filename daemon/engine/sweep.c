@@ -3,9 +3,10 @@
  * verifies those that succeeded, and is what absence is concluded from: two passes then, if there is more
  * than one page, or ever was. The first one goes downwards, since jobs that are deleted meanwhile move others
  * to the pages before; the second one upwards, since new jobs may stand anywhere and move others to later
- * pages. One that is to verify only ends with the last clone to verify; every other reads the whole list. A
- * page that fails is asked for once more; only a proof begins anew, since a job that moves meanwhile from a
- * page that is still to be read to one that was read must not be missed. */
+ * pages. Pages that tell only of a next one can be read upwards alone in the first pass: then the second one
+ * goes downwards. One that is to verify only ends with the last clone to verify; every other reads the whole
+ * list. A page that fails is asked for once more; only a proof begins anew, since a job that moves meanwhile
+ * from a page that is still to be read to one that was read must not be missed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +95,7 @@ static void sweep_pass(struct sweep *sweep, unsigned pass)
     bool goes_on = sweep->kind <= SWEEP_VERIFY && sweep->known;
     sweep->pass = pass;
     sweep->counted = false;
-    sweep->first = goes_on ? 0 : 1;
+    sweep->first = goes_on ? 0 : pass == 2 && sweep->linked ? sweep->known : 1;
     sweep->pages = goes_on ? sweep->known : 0;
     sweep->up = sweep->down = goes_on ? sweep->fresh - 1 : 0;
 }
@@ -120,6 +121,14 @@ void sweep_begin(struct server *server, enum sweep_kind kind)
         sweep_stop(server);
 }
 
+/* The next page downwards. The one that was read first to learn how many there are is not read again, unless
+ * the pass is to prove something: jobs of the second page may have moved to it meanwhile. */
+static unsigned sweep_down(const struct sweep *sweep)
+{
+    bool again = sweep->kind == SWEEP_PROVE && sweep->pass == 1 && sweep->pages > 1 && !sweep->linked;
+    return sweep->down && sweep->down == sweep->first && !again ? sweep->down - 1 : sweep->down;
+}
+
 /* The page to ask for next; 0: none now. */
 static unsigned sweep_page(const struct sweep *sweep)
 {
@@ -129,7 +138,7 @@ static unsigned sweep_page(const struct sweep *sweep)
         return sweep->up + 1;
     if (sweep->kind == SWEEP_AHEAD || !sweep->counted) /* there may be more upwards */
         return 0;
-    return sweep->down && sweep->down == sweep->first ? sweep->down - 1 : sweep->down;
+    return sweep_down(sweep);
 }
 
 /* A page that failed may be asked for once more, now. */
@@ -357,9 +366,10 @@ static bool sweep_count(struct sweep *sweep, unsigned page, const struct api_pag
             sweep->pages = paging->pages;
         else if (paging->given && paging->has_next)
             sweep->pages++;
+        sweep->linked |= paging->given && paging->has_next && !paging->pages;
         sweep->page_size = paging->given ? paging->page_size : 0;
     }
-    if (begins && sweep->pass == 1) /* the second one goes upwards */
+    if (begins && (sweep->pass == 1 || sweep->linked)) /* else the second one goes upwards */
         sweep->down = sweep->up = sweep->pages;
     return true;
 }

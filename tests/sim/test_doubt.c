@@ -364,60 +364,6 @@ static void test_one_page_is_not_all(void **state)
     one_page_is_not_all(NULL, 2, 1);
 }
 
-/* The page of jobs that is under way; 0: none is. */
-static unsigned page_under_way(const struct world *world)
-{
-    for (const struct exchange *e = world->engine->servers->exchanges; e; e = e->next)
-        if (e->kind == EXCHANGE_SWEEP)
-            return e->number;
-    return 0;
-}
-
-static unsigned newer_than(const struct em *em, size_t at)
-{
-    unsigned n = 0;
-    for (size_t i = at + 1; i < em->n_jobs; i++)
-        n += job_visible(em, &em->jobs[i]);
-    return n;
-}
-
-/* The newest jobs are listed first, and in each pass of the look that is to prove absence somebody makes some
- * just before the page with the clone is read, which moves it to the next one. */
-static void test_pages_shift(void **state)
-{
-    (void)state;
-    struct world *world = doubtful("request-lost");
-    struct em *em = &world->ems[0];
-    em->page_size = 4;
-    em->newest_first = true;
-    em->settings.in_flight_initial = em->settings.in_flight_max = 1;
-    scene_begin(world);
-    assert_true(until_doubt(world));
-    const struct sweep *sweep = &world->engine->servers->sweep;
-    size_t at = em->n_jobs;
-    struct sim_job *job = em_add_job(em, "Clone A 0", "Backup", 0);
-    snprintf(job->description, sizeof(job->description), "[jobclone:%s/0]", world->runs[0].id);
-    job->made_by_clone = true;
-    for (int i = 0; i < 7; i++)
-        em_add_job(em, "newer", "Backup", 0);
-    unsigned moved = 0;
-    while (first(world)->state == ITEM_IN_DOUBT && !world->failure[0]) {
-        bool proves = sweep->active && sweep->kind == SWEEP_PROVE;
-        em->jobs[at].deleted = !proves; /* it comes to light only then */
-        unsigned page = page_under_way(world);
-        while (proves && moved < sweep->pass && newer_than(em, at) / em->page_size + 1 == page) {
-            em_add_job(em, "made meanwhile", "Backup", 0);
-            moved += newer_than(em, at) % em->page_size == 0;
-        }
-        scene_step(world);
-    }
-    assert_string_equal(world->failure, "");
-    assert_int_equal(moved, 2);
-    assert_int_equal(first(world)->state, ITEM_SUCCEEDED);
-    assert_int_equal(world->sends, 1);
-    scene_free(world);
-}
-
 static void test_task_of_nobody_hangs(void **state)
 {
     (void)state;
@@ -574,7 +520,6 @@ int main(void)
         cmocka_unit_test(test_jobs_not_listed),
         cmocka_unit_test(test_jobs_contradict),
         cmocka_unit_test(test_one_page_is_not_all),
-        cmocka_unit_test(test_pages_shift),
         cmocka_unit_test(test_task_of_nobody_hangs),
         cmocka_unit_test(test_slow_task_of_nobody),
         cmocka_unit_test(test_task_outlives_doubt),
