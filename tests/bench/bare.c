@@ -34,13 +34,17 @@ static void fail(const char *what)
 
 /* ---- one request ---- */
 
+/* A line is no string, and the last one is empty. */
 static size_t on_header(char *line, size_t size, size_t n, void *user)
 {
+    static const char name[] = "X-RestSvcSessionId:";
     struct bare *bare = user;
-    char name[64];
-    sscanf(line, "%63[^:\r\n]", name);
-    if (strcasecmp(name, "X-RestSvcSessionId") == 0)
-        sscanf(line + strlen(name), ": %127[^\r\n]", bare->token);
+    char text[256];
+    size_t len = size * n < sizeof(text) ? size * n : sizeof(text) - 1;
+    memcpy(text, line, len);
+    text[len] = '\0';
+    if (strncasecmp(text, name, sizeof(name) - 1) == 0)
+        sscanf(text + sizeof(name) - 1, " %127[^\r\n]", bare->token);
     return size * n;
 }
 

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -169,8 +170,8 @@ class Program(unittest.TestCase):
 class Bare(unittest.TestCase):
     """The client that shows what can be reached does all that it should, and no more; on emsim, which is strict."""
 
-    def bare(self, place, ca, clones=50):
-        return subprocess.run([RELEASE / "bare", f"{place.sim.url}/api", ca, str(clones), "8"], stdin=subprocess.DEVNULL,
+    def bare(self, place, ca, clones=50, under=()):
+        return subprocess.run([*under, RELEASE / "bare", f"{place.sim.url}/api", ca, str(clones), "8"], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60, check=False)
 
     def test_each_clone_once(self):
@@ -181,6 +182,13 @@ class Bare(unittest.TestCase):
             self.assertEqual((len(truth["clones"]), truth["duplicates"]), (50, []))
             self.assertEqual(place.api_requests(), 50 + 4)
             self.assertEqual(place.open_sessions(), 0)
+
+    @unittest.skipUnless(shutil.which("valgrind"), "valgrind is not installed")
+    def test_memory(self):
+        """It is built without sanitizers."""
+        with Place(Work("w", 10, 4, server="emsim")) as place:
+            done = self.bare(place, place.sim.certificate(), 10, ("valgrind", "-q", "--error-exitcode=9"))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_a_server_that_is_not_trusted(self):
         with Place(Work("w", 1, 1, server="emsim")) as place, tempfile.NamedTemporaryFile() as no_ca:
