@@ -516,6 +516,8 @@ uint64_t server_due(const struct server *server)
         due = min_u64(watch_due(server), doubt_due(server));
         if (due < gate)
             due = gate;
+        if (gate > server->engine->now.mono_ms && server_has_work(server)) /* clones wait for that alone */
+            due = min_u64(due, gate);
     }
     return min_u64(due, min_u64(server_keepalive_due(server), server_idle_due(server)));
 }
