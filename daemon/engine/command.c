@@ -205,7 +205,7 @@ void command_announce(struct engine *engine)
     }
 }
 
-static bool run_referred(const struct run *run)
+bool run_referred(const struct run *run)
 {
     const struct engine *engine = run->engine;
     for (const struct exchange *e = run->server->exchanges; e; e = e->next)

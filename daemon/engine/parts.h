@@ -486,6 +486,8 @@ struct server *engine_find_server(const struct engine *engine, const char *name)
 /* command.c: what the operator asks for */
 void command_decide(struct run *run);
 void command_drop_gone(struct engine *engine);
+/* Is anything of it under way: an answer, a commit? */
+bool run_referred(const struct run *run);
 void command_announce(struct engine *engine);
 
 /* run.c */

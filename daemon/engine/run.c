@@ -395,7 +395,7 @@ void run_decide(struct run *run)
 uint64_t run_due(const struct run *run)
 {
     if (run->gone)
-        return 0;
+        return run_referred(run) ? INSTANT_NEVER : 0; /* an answer or a commit comes first */
     if (run->phase == PHASE_ENDED)
         return INSTANT_NEVER;
     if (run->unsent || bind_ready(run) || (run->resolve_again && run->state == RUN_RUNNING && !run->asking))
