@@ -379,6 +379,7 @@ bool scene_step(struct world *world)
     uint64_t due = engine_next_due(world->engine);
     if (world->wake || due <= world->now_ms) {
         daemon_turn(world);
+        check_counts(world);
         check_step(world);
         if (engine_next_due(world->engine) > world->now_ms)
             return true;

@@ -181,6 +181,7 @@ static void test_doubt_settled_in_a_pause(void **state)
     struct sweep *sweep = &server->sweep;
     while (!(sweep->kind == SWEEP_VERIFY && sweep->asking) && !world->failure[0])
         scene_step(world);
+    world->pretends = true;
     server->in_doubt++;
     while ((sweep->verified < sweep->goal || sweep->asking) && !world->failure[0]) {
         server->busy_until_ms = sweep->verified + 20 >= sweep->goal ? world->now_ms + 500 : 0;
@@ -188,6 +189,7 @@ static void test_doubt_settled_in_a_pause(void **state)
     }
     assert_true(sweep->active);
     server->in_doubt--;
+    world->pretends = false;
     daemon_add_run(world, next);
     assert_true(scene_run(world));
     scene_free(world);

@@ -185,6 +185,7 @@ struct world {
     size_t n_events, size_events;
     bool json;         /* the format of all servers */
     bool alike;        /* the other format must come to the same end */
+    bool pretends;     /* a scenario has changed counters of the engine: they are not checked */
     bool verbose, log; /* log: the transcript is kept in `transcript` instead */
     struct buf transcript;
     uint64_t peace_ms;       /* at most so long until all runs have ended */
@@ -324,4 +325,6 @@ void check_row(struct sim_run *run, const struct item *from, const struct item *
 /* The daemon gives the session back: no task of it may be unfinished as far as it knows. */
 void check_logs_off(struct em *em);
 void check_step(struct world *world);
+/* The engine's counters beside its items, after a turn. */
+void check_counts(struct world *world);
 void check_end(struct world *world);
