@@ -139,6 +139,14 @@ void daemon_add_run(struct world *world, struct sim_run *run)
     world->wake = true;
 }
 
+int daemon_preview(struct world *world, const struct sim_run *run, const char *id)
+{
+    struct engine_run_options options = {.id = id, .plan = make_plan(run), .mode = ENGINE_PREVIEW};
+    int r = engine_add_run(world->engine, &options, world_instant(world));
+    world->wake |= r == 0;
+    return r;
+}
+
 /* A result takes a while to be written; then the end is stored. */
 static void run_ends(struct world *world, void *data)
 {

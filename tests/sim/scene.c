@@ -233,6 +233,16 @@ static void draw_lists(struct world *world, struct em *em)
                   em->links ? " in pages that are not counted" : "");
 }
 
+/* In some there is no memory for a request now and then; drawn apart, too. */
+static void draw_memory(struct world *world, struct em *em)
+{
+    struct rng rng = {.state = world->seed * 41 + 983 * (uint64_t)(em - world->ems)};
+    if (!rng_chance(&rng, 150))
+        return;
+    em->start_permille = 1 + (unsigned)rng_below(&rng, 300);
+    world_say(world, "%s: %u of 1000 requests do not begin for lack of memory", em->name, em->start_permille);
+}
+
 static void draw_troubles(struct world *world, struct em *em)
 {
     uint64_t span = world->chaos_until_ms;
@@ -350,6 +360,7 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
         draw_ways(world, &world->ems[i]);
         draw_load(world, &world->ems[i]);
         draw_lists(world, &world->ems[i]);
+        draw_memory(world, &world->ems[i]);
         draw_troubles(world, &world->ems[i]);
         describe(world, &world->ems[i]);
     }
@@ -357,6 +368,8 @@ struct world *scene_seed(uint64_t seed, bool json, bool verbose)
         draw_run(world, i);
     draw_windows(world);
     draw_quick(world);
+    if (world->seed % 8 == 3)
+        operator_hesitate(world);
     for (uint64_t n = world_below(world, 4); n > 0; n--)
         world_at(world, world_below(world, world->chaos_until_ms), crash, NULL);
     world->keeps_permille = (unsigned)world_below(world, 1000);

@@ -1,5 +1,6 @@
 /* The wire between the engine and a model server: latency, every way to spoil a
  * request or its answer, and what must hold for each request that leaves. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -531,6 +532,9 @@ static int wire_start(struct http *http, struct http_request *request)
 {
     struct em *em = (struct em *)((char *)http - offsetof(struct em, http));
     struct world *world = em->world;
+    bool logs_off = request->method == HTTP_DELETE && strstr(request->path, "/logonSessions");
+    if (em->start_permille && !logs_off && world_chance(world, em->start_permille))
+        return -ENOMEM;
     struct flight *f = calloc(1, sizeof(*f));
     if (!f)
         abort();

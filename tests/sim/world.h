@@ -81,6 +81,8 @@ struct em {
     struct world *world;
     struct http http;
     struct server_settings settings;
+    struct server_settings reloaded[2]; /* what the engine has instead, in turn, once there are reloads */
+    unsigned reloads;
     char name[8];
     bool gone;        /* from the settings: the next lives of the daemon do not know it */
     unsigned session; /* number of the present one; 0: none */
@@ -99,8 +101,9 @@ struct em {
     /* its ways, drawn from the seed */
     unsigned spoil_permille, clone_spoil_permille, collect_spoil_permille, fail_permille, hang_permille,
         late_permille;
-    unsigned omit_permille; /* how many tasks a list leaves out */
-    uint64_t clone_min_ms;  /* 0: 200 */
+    unsigned start_permille; /* how often there is no memory for a request */
+    unsigned omit_permille;  /* how many tasks a list leaves out */
+    uint64_t clone_min_ms;   /* 0: 200 */
     uint64_t clone_max_ms, delay_max_ms, collect_max_ms, collect_every_ms;
     uint64_t wire_ms; /* a way takes at most */
     unsigned places;  /* that serve requests, each for about service_ms; 0: as many as come */
@@ -310,11 +313,15 @@ void daemon_crash(struct world *world);
 void daemon_turn(struct world *world);
 /* Without its server only to be cancelled, when that is its wish; else it is blocked. */
 void daemon_add_run(struct world *world, struct sim_run *run);
+/* What would come of the run's plan now; by that id. */
+int daemon_preview(struct world *world, const struct sim_run *run, const char *id);
 /* The settings have the server again, without a restart; its blocked runs are for the caller to add. */
 void daemon_bring_back(struct world *world, struct em *em);
 
 /* operator.c: people with commands */
 void operator_plan(struct world *world, struct sim_run *run);
+/* One who gives all kinds of commands, again and again, as long as there is chaos. */
+void operator_hesitate(struct world *world);
 
 /* check.c */
 struct sim_run *check_mark(struct world *world, const char *description, uint32_t *ret_index);
