@@ -220,7 +220,7 @@ bool run_referred(const struct run *run)
     return run->row_batched;
 }
 
-static void run_drop(struct run *run)
+void run_drop(struct run *run)
 {
     struct server *server = run->server;
     server->in_doubt -= run->in_state[ITEM_IN_DOUBT].n;

@@ -488,6 +488,9 @@ void command_decide(struct run *run);
 void command_drop_gone(struct engine *engine);
 /* Is anything of it under way: an answer, a commit? */
 bool run_referred(const struct run *run);
+/* Frees it; it is in no list, and nothing refers to it. What it stands for in its server's counters goes too.
+ */
+void run_drop(struct run *run);
 void command_announce(struct engine *engine);
 
 /* run.c */

@@ -239,7 +239,10 @@ int engine_add_run(struct engine *engine, const struct engine_run_options *optio
     if (r == 0)
         r = hold_keep(run, options);
     if (r < 0) {
-        run_free(run);
+        if (run->server && run->slots)
+            run_drop(run); /* some of it counts already */
+        else
+            run_free(run);
         return r;
     }
     run_begin(run, options);

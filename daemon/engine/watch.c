@@ -84,12 +84,17 @@ void watch_stop_tasks(struct run *run)
     }
 }
 
-/* The run is about to be freed: its tasks are nobody's, and none of our business. */
+/* The run is about to be freed: its tasks are nobody's. One that has not ended may still make a clone. */
 void watch_disown(struct run *run)
 {
-    for (size_t i = 0; i < run->server->n_task_owners; i++)
-        if (run->server->task_owners[i].run == run)
-            run->server->task_owners[i].run = NULL;
+    for (size_t i = 0; i < run->server->n_task_owners; i++) {
+        struct task_owner *owner = &run->server->task_owners[i];
+        if (owner->run != run)
+            continue;
+        owner->run = NULL;
+        if (owner->state == TASK_OWNED)
+            owner->state = TASK_ORPHAN;
+    }
 }
 
 bool watch_has_orphans(const struct server *server)
