@@ -161,13 +161,25 @@ static struct store_change item_row(const struct pending *p)
         .run_id = p->run->id, .item = &p->next, .from = (int)p->run->slots[p->slot].item.state};
 }
 
+/* The batch stays as it is: it is written again before anything else is decided. */
+static void engine_failed(struct engine *engine, int error)
+{
+    if (!engine->failing_ms) {
+        engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;
+        log_event(LOG_LEVEL_ERROR, &(struct log_fields){.kind = LOG_KIND_STATE_TROUBLE},
+                  "the state cannot be written: %s; nothing new is sent until it can", strerror(-error));
+    }
+    engine->failing_error = error;
+    engine->retry_ms = engine->now.mono_ms + STORE_RETRY_MS;
+}
+
 static void engine_write(struct engine *engine)
 {
     size_t n = engine->n_batch + engine->n_rows;
     if (n > engine->size_changes) {
         struct store_change *changes = realloc(engine->changes, n * sizeof(*changes));
         if (!changes) {
-            engine->retry_ms = engine->now.mono_ms + STORE_RETRY_MS;
+            engine_failed(engine, -ENOMEM);
             return;
         }
         engine->changes = changes;
@@ -236,14 +248,7 @@ static void engine_written(struct engine *engine)
 {
     engine->writing = engine->written = false;
     if (engine->write_error < 0) {
-        if (!engine->failing_ms) {
-            engine->failing_ms = engine->now.mono_ms ? engine->now.mono_ms : 1;
-            log_event(LOG_LEVEL_ERROR, &(struct log_fields){.kind = LOG_KIND_STATE_TROUBLE},
-                      "the state cannot be written: %s; nothing new is sent until it can",
-                      strerror(-engine->write_error));
-        }
-        engine->failing_error = engine->write_error;
-        engine->retry_ms = engine->now.mono_ms + STORE_RETRY_MS;
+        engine_failed(engine, engine->write_error);
         return;
     }
     if (engine->failing_ms)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "engine/parts.h"
 #include "world.h"
 
 static struct plan *plan_of_two(const struct world *world)
@@ -60,6 +61,40 @@ static void test_run_that_cannot_be_added(void **state)
     scene_free(world);
 }
 
+/* The linker's --wrap: there is no memory for what a commit is given. */
+static struct engine *lacks_memory;
+
+void *__wrap_realloc(void *old, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size)
+{
+    if (!lacks_memory || old != lacks_memory->changes)
+        return __real_realloc(old, size);
+    lacks_memory = NULL;
+    return NULL;
+}
+
+/* A cancelled run, whose items all change at once: nothing of it is forgotten, and no later than a second
+ * after it is stored. */
+static void test_commit_without_memory(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(20);
+    const struct sim_run *run = &world->runs[0];
+    scene_begin(world);
+    while (!world->asked[REQUEST_LOGON])
+        scene_step(world);
+    scene_until(world, world->now_ms + 50); /* its row is stored */
+    lacks_memory = world->engine;
+    assert_int_equal(engine_cancel_run(world->engine, run->id, false), 0);
+    scene_until(world, world->now_ms + 1200);
+    assert_null(lacks_memory);
+    assert_int_equal(run->wish, RUN_WISH_CANCEL);
+    assert_int_equal(scene_count(world, ITEM_CANCELLED), 20);
+    assert_true(scene_run(world));
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -69,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_that_cannot_be_added),
+        cmocka_unit_test(test_commit_without_memory),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
