@@ -111,7 +111,7 @@ struct exchange {
     int64_t retry_after_ms;
     char *token, *text;
     char *sent_token;    /* the server's may be replaced meanwhile */
-    const char *task_id; /* LOOK: the orphan; TASK */
+    const char *task_id; /* LOOK: the orphan; TASK, TIDY */
     const char *mark;    /* LOOK of the first clone of a kind (`number`) */
 };
 

@@ -184,6 +184,7 @@ void tidy_act(struct server *server)
         struct exchange *e = exchange_new(server, EXCHANGE_TIDY, HTTP_DELETE);
         if (!e)
             return;
+        e->task_id = arena_str(e->arena, owner->id); /* without it it is not deleted again */
         buf_printf(&e->path, "/api/tasks/%s", owner->id);
         if (exchange_start(e) < 0)
             return;
@@ -191,7 +192,23 @@ void tidy_act(struct server *server)
     }
 }
 
+/* Was it not carried out, or is that not known? What has been deleted already does no harm. */
+static bool tidy_failed(enum fault fault)
+{
+    return fault == FAULT_UNSENT || fault == FAULT_TLS || fault == FAULT_LOST || fault == FAULT_BUSY ||
+           fault == FAULT_OVERLOAD || fault == FAULT_SERVER;
+}
+
+/* A task that stays listed costs a line; one that the operator wants stopped would make its clone. */
 void tidy_reply(struct exchange *e)
 {
-    e->server->tidying--;
+    struct server *server = e->server;
+    server->tidying--;
+    if (!e->task_id || e->serial != server->session.serial || !tidy_failed(exchange_fault(e)))
+        return;
+    uint32_t at = table_get(&server->tasks, e->task_id);
+    if (at == TABLE_NONE || server->task_owners[at].state != TASK_STOPPED)
+        return; /* that session is gone, or its end has been seen */
+    server->task_owners[at].state = TASK_STOP;
+    tidy_add(server, &server->task_owners[at]);
 }
