@@ -358,6 +358,7 @@ struct server {
         struct run *run;
         uint32_t slot;
         uint32_t listed; /* number of the last list that had it */
+        unsigned stops;  /* deletions of it that have failed */
     } * task_owners;
     size_t n_task_owners, size_task_owners;
     struct heap tidy;       /* places in task_owners of tasks to delete */

@@ -18,6 +18,7 @@ enum { TIDY_STOP, TIDY_FINISHED }; /* what goes first */
 #define POLLS_A_TASK 10   /* while one is unfinished (watch.c) */
 #define LISTED_US 10      /* what a task in a list costs both sides (tests/bench, docs/PERFORMANCE.md) */
 #define REQUEST_US 80     /* and a request, at least */
+#define STOPS_MAX 10      /* deletions of a task that the operator wants stopped */
 
 static size_t tasks_kept(const struct server *server)
 {
@@ -207,8 +208,9 @@ void tidy_reply(struct exchange *e)
     if (!e->task_id || e->serial != server->session.serial || !tidy_failed(exchange_fault(e)))
         return;
     uint32_t at = table_get(&server->tasks, e->task_id);
-    if (at == TABLE_NONE || server->task_owners[at].state != TASK_STOPPED)
-        return; /* that session is gone, or its end has been seen */
-    server->task_owners[at].state = TASK_STOP;
-    tidy_add(server, &server->task_owners[at]);
+    struct task_owner *owner = at == TABLE_NONE ? NULL : &server->task_owners[at];
+    if (!owner || owner->state != TASK_STOPPED || ++owner->stops >= STOPS_MAX)
+        return; /* that session is gone, its end has been seen, or the server does not want to */
+    owner->state = TASK_STOP;
+    tidy_add(server, owner);
 }

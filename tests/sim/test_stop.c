@@ -43,6 +43,26 @@ static void test_deletions_that_fail(void **state)
         stops(answers[i]);
 }
 
+/* A server that never deletes what runs is not asked without end: each failure makes all else wait. */
+static void test_deletions_that_always_fail(void **state)
+{
+    (void)state;
+    struct world *world = scene_quiet(4);
+    struct em *em = &world->ems[0];
+    em->clone_min_ms = 9 * MINUTE;
+    em->clone_max_ms = 9 * MINUTE + 1;
+    world->scripts[0] =
+        (struct sim_script){.kind = REQUEST_TIDY, .spoil = spoil_by_name("503-before"), .count = UINT32_MAX};
+    scene_begin(world);
+    while (scene_count(world, ITEM_RUNNING) < 4 && !world->failure[0])
+        scene_step(world);
+    assert_int_equal(engine_cancel_run(world->engine, world->runs[0].id, true), 0);
+    assert_true(scene_run(world));
+    assert_int_equal(world->asked[REQUEST_TIDY], 40);
+    assert_int_equal(scene_count(world, ITEM_SUCCEEDED), 4); /* they went on, and were found */
+    scene_free(world);
+}
+
 static void drop(enum log_level level, const char *line, const struct log_fields *fields, void *data)
 {
     (void)level, (void)line, (void)fields, (void)data;
@@ -52,6 +72,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deletions_that_fail),
+        cmocka_unit_test(test_deletions_that_always_fail),
     };
     log_set_sink(drop, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
