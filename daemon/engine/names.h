@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 #include "model/plan.h"
 
+struct api_paging;
 struct exchange;
 struct run;
 struct server;
@@ -55,6 +56,25 @@ struct kept {
     const char *late_run;
     uint32_t slot;
 };
+
+/* listing.c */
+/* Answers that are still to come are of no use any more. */
+void listing_done(struct listing *list);
+/* It is to be read, from the first page. */
+void listing_read(struct listing *list, uint64_t now_ms);
+bool listing_reads(const struct listing *list);
+/* How many pages there are, as far as this one tells. */
+unsigned listing_total(const struct api_paging *paging, unsigned page);
+/* Makes room for so many; false when memory lacks. */
+bool listing_more_pages(struct listing *list, unsigned total);
+bool listing_complete(const struct listing *list);
+/* The page to ask for next, of those that are known of; 0: none. The second reading goes downwards: what is
+ * deleted meanwhile moves others towards the first page. */
+unsigned listing_unasked(const struct listing *list);
+/* What people delete while a list is read moves others to pages that were read before. That hardly matters
+ * within seconds; where a page was lost, or had to wait, the list is read once more, and what either reading
+ * shows is there. */
+bool listing_may_have_shifted(const struct listing *list, uint64_t now_ms);
 
 /* resolve.c, bind.c: names to ids */
 int resolve_begin(struct run *run);

@@ -12,7 +12,6 @@
 #define CANDIDATES_MAX 1024 /* of one name: each backup server may have one */
 #define NEAR_MAX 200
 #define RESTARTS_MAX 5
-#define SHIFT_MS 10000   /* a list of several pages that took longer is read once more */
 #define HOLDERS_MAX 1024 /* of one name */
 #define SHARE 8          /* this part of the requests in flight, while clones wait for a place */
 #define FEW 2            /* requests in flight */
@@ -97,29 +96,6 @@ int resolve_add_hit(struct run *run, const struct hit *hit)
     run->hits[run->n_hits].next = first;
     run->n_hits++;
     return table_put(&run->names, table_key(&run->names, hit->name), (uint32_t)run->n_hits);
-}
-
-static void listing_done(struct listing *list)
-{
-    free(list->page_state);
-    *list = (struct listing){.reading = list->reading + 1}; /* what is still to come is of no use */
-}
-
-/* From the first page. */
-static void listing_read(struct listing *list, uint64_t now_ms)
-{
-    free(list->page_state);
-    list->page_state = NULL;
-    list->pages = 0;
-    list->wanted = true;
-    list->read = list->first_asked = list->first_again = false;
-    list->began_ms = now_ms;
-    list->reading++;
-}
-
-static bool listing_reads(const struct listing *list)
-{
-    return list->wanted && !list->read;
 }
 
 int resolve_begin(struct run *run)
@@ -249,14 +225,6 @@ static int resolve_seen(struct run *run, bool job, const struct seen_entity *see
     return resolve_add_hit(run, &hit);
 }
 
-/* What people delete while a list is read moves others to pages that were read before. That hardly matters
- * within seconds; where a page was lost, or had to wait, the list is read once more, and what either reading
- * shows is there. */
-static bool listing_may_have_shifted(const struct listing *list, uint64_t now_ms)
-{
-    return list->pages > 1 && !list->twice && now_ms - list->began_ms > SHIFT_MS;
-}
-
 /* A list has been read. Once the jobs are known, what is left of the sources is read beside the repositories.
  */
 static void resolve_next_phase(struct run *run)
@@ -278,39 +246,11 @@ static void resolve_next_phase(struct run *run)
         run->phase = PHASE_SOURCES;
 }
 
-/* How many pages there are, as far as this one tells. */
-static unsigned page_total(const struct api_paging *paging, unsigned page)
-{
-    unsigned total = paging->given && paging->pages > page ? paging->pages : page;
-    return paging->given && paging->has_next && total == page ? page + 1 : total;
-}
-
-static bool listing_more_pages(struct listing *list, unsigned total)
-{
-    if (total <= list->pages && list->page_state)
-        return true;
-    uint8_t *state = realloc(list->page_state, total);
-    if (!state)
-        return false;
-    memset(state + list->pages, PAGE_UNASKED, total - list->pages);
-    list->page_state = state;
-    list->pages = total;
-    return true;
-}
-
-static bool listing_complete(const struct listing *list)
-{
-    for (unsigned i = 0; i < list->pages; i++)
-        if (list->page_state[i] != PAGE_READ)
-            return false;
-    return true;
-}
-
 static void resolve_page(struct run *run, const struct exchange *e)
 {
     struct listing *list = e->listing;
     uint64_t now = run->engine->now.mono_ms;
-    unsigned page = e->number, total = page_total(&e->doc.paging, page);
+    unsigned page = e->number, total = listing_total(&e->doc.paging, page);
     if (page > 1 && total != list->pages && list->restarts < RESTARTS_MAX && e->doc.paging.pages) {
         list->restarts++; /* the list changed: names may have moved between pages */
         listing_read(list, now);
@@ -481,18 +421,6 @@ static bool resolve_ask_page(struct run *run, struct listing *list, unsigned pag
         return false;
     run->asking++;
     return true;
-}
-
-/* The next one of those that are known of; 0: none. The second reading goes downwards: what is deleted
- * meanwhile moves others towards the first page. */
-static unsigned listing_unasked(const struct listing *list)
-{
-    for (unsigned i = 0; i < list->pages; i++) {
-        unsigned page = list->twice ? list->pages - i : i + 1;
-        if (list->page_state[page - 1] == PAGE_UNASKED)
-            return page;
-    }
-    return 0;
 }
 
 /* The first page tells how many there are; the others are asked for side by side. */
