@@ -45,8 +45,8 @@ class Starved(Cell):
     """A cell whose first start lacks memory. The program may be of another build than the rest."""
 
     def __init__(self, shared, program, words):
-        # some libraries never recover
-        super().__init__(shared, ITEMS, timeouts={"unreachable": "3s"}, format=words)
+        # some libraries never recover; a transfer that curl loses ends with its time
+        super().__init__(shared, ITEMS, timeouts={"unreachable": "3s", "request": "20s"}, format=words)
         self.program = program
 
     def command(self, *arguments):
